@@ -1,0 +1,93 @@
+/** The Worker's bindings, and its settings parsed once. */
+import { z } from 'zod';
+import { parseDuration } from './lib/duration.ts';
+import { limits } from './protocol/limits.ts';
+import type { DeadMessage, EventsMessage, RunsMessage } from './protocol/message.ts';
+
+export interface Env {
+  DB: D1Database;
+  EVENTS: Queue<EventsMessage>;
+  RUNS: Queue<RunsMessage>;
+  DEAD: Queue<DeadMessage>;
+  RUN: DurableObjectNamespace;
+  SWEEPER: DurableObjectNamespace;
+  /** `1` opens everything: no keys are asked for. For local development only. */
+  STEPWELL_DEV?: string;
+  /** Event keys, separated by commas. */
+  STEPWELL_EVENT_KEYS?: string;
+  STEPWELL_SIGNING_KEY?: string;
+  STEPWELL_SIGNING_KEY_FALLBACK?: string;
+  /** Any long random text: `event.user` is encrypted under keys derived from it. */
+  STEPWELL_ENCRYPTION_KEY?: string;
+  /** Most steps of a run, 1 or more; default 1000 (LM-5). */
+  STEPWELL_MAX_STEPS?: string;
+  /** A fixed wait before every retry, e.g. `1s`, in place of the default table (RT-12). */
+  STEPWELL_RETRY_INTERVAL?: string;
+  /** Longest execution of one step, default `2h` (ST-11). */
+  STEPWELL_STEP_RUNTIME?: string;
+  /** How long events and runs are kept, in days; default 30 (EVT-38). */
+  STEPWELL_RETENTION_DAYS?: string;
+}
+
+const duration = z
+  .string()
+  .refine((text) => (parseDuration(text) ?? 0) > 0, { error: 'expected a duration such as "90s"' })
+  .transform((text) => parseDuration(text) ?? 0);
+const count = z.coerce
+  .number({ error: 'expected a whole number' })
+  .int({ error: 'expected a whole number' })
+  .min(1);
+
+const settings = z.object({
+  STEPWELL_DEV: z.string().optional(),
+  STEPWELL_EVENT_KEYS: z.string().default(''),
+  STEPWELL_SIGNING_KEY: z.string().optional(),
+  STEPWELL_SIGNING_KEY_FALLBACK: z.string().optional(),
+  STEPWELL_ENCRYPTION_KEY: z.string().optional(),
+  STEPWELL_MAX_STEPS: count.default(limits.stepsPerRun),
+  STEPWELL_RETRY_INTERVAL: duration.optional(),
+  STEPWELL_STEP_RUNTIME: duration.default(limits.stepRuntime),
+  STEPWELL_RETENTION_DAYS: count.default(30),
+});
+
+export interface Config {
+  dev: boolean;
+  eventKeys: string[];
+  /** Current key first, then the fallback; empty when none is set. */
+  signingKeys: string[];
+  encryptionKey: string | null;
+  maxSteps: number;
+  /** Null: the default table. */
+  retryInterval: number | null;
+  stepRuntime: number;
+  retentionDays: number;
+}
+
+/** Throws an error that names every bad setting and what it should be, never its value. */
+export function parseConfig(env: Partial<Env>): Config {
+  const parsed = settings.safeParse(env);
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`);
+    throw new Error(`Stepwell cannot start: ${problems.join('; ')}`);
+  }
+  const set = parsed.data;
+  return {
+    dev: set.STEPWELL_DEV === '1' || set.STEPWELL_DEV === 'true',
+    eventKeys: list(set.STEPWELL_EVENT_KEYS),
+    signingKeys: [set.STEPWELL_SIGNING_KEY, set.STEPWELL_SIGNING_KEY_FALLBACK]
+      .filter((key) => key !== undefined)
+      .filter((key) => key !== ''),
+    encryptionKey: set.STEPWELL_ENCRYPTION_KEY ?? null,
+    maxSteps: set.STEPWELL_MAX_STEPS,
+    retryInterval: set.STEPWELL_RETRY_INTERVAL ?? null,
+    stepRuntime: set.STEPWELL_STEP_RUNTIME,
+    retentionDays: set.STEPWELL_RETENTION_DAYS,
+  };
+}
+
+function list(text: string): string[] {
+  return text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '');
+}

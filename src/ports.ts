@@ -1,0 +1,136 @@
+/**
+ * What the engine needs of the world, as types. Each has one real adapter (D1, queues, objects) and one in memory for the
+ * simulator; the same contract tests hold both (test/contracts).
+ */
+import type { EventView, StoredEvent } from './protocol/event.ts';
+import type { FunctionConfig } from './protocol/function.ts';
+import type { RunCheck, RunStart, RunStatus, RunSummary, RunTrace, RunView } from './protocol/run.ts';
+
+/** Milliseconds since 1970. The one door for time. */
+export interface Clock {
+  now(): number;
+}
+
+/** Random bytes. The one door for chance. */
+export interface Entropy {
+  bytes(length: number): Uint8Array;
+}
+
+/** A queue that delivers at least once, in any order. Resolves when the messages are taken; rejects when they are not. */
+export interface Sender<Message> {
+  send(messages: Message[]): Promise<void>;
+}
+
+/** Hides `user` of an event wherever it is stored (EVT-10). */
+export interface Seal {
+  seal(plain: object, env: string): Promise<string>;
+  open(sealed: string, env: string): Promise<EventView['user']>;
+}
+
+/** A run that dispatch is about to start, for the index: it is open there until its summary arrives. */
+export interface QueuedRun {
+  runId: string;
+  env: string;
+  functionId: string;
+  /** Internal id of the event that starts it. */
+  eventId: string;
+  queuedAt: number;
+  /** When a sweep should first ask the run's object how it stands. */
+  checkAt: number;
+}
+
+export interface EventQuery {
+  env: string;
+  name?: string;
+  receivedAfter: number;
+  receivedBefore?: number;
+  /** Internal id: only events that sort after it (older ones). */
+  cursor?: string;
+  limit: number;
+}
+
+/** A stored event with what became of it. */
+export interface EventRecord {
+  event: StoredEvent;
+  /** Internal id of the first event with the same id within 24 h, when this is not the first (DD-6). */
+  duplicateOf: string | null;
+}
+
+export interface RunRecord {
+  runId: string;
+  env: string;
+  functionId: string;
+  eventId: string;
+  status: RunStatus;
+  queuedAt: number;
+  endedAt: number | null;
+  /** JSON text; null while open and where it is too large for the index (then the object has it). */
+  output: string | null;
+  outputInObject: boolean;
+}
+
+/** The event history, the idempotency keys and the index of runs. Every method is one atomic batch and may be repeated. */
+export interface Store {
+  /**
+   * Stores events that are not stored yet, and takes or finds their idempotency keys (DD-1 to DD-10): an event whose id was taken
+   * within 24 h is stored as a duplicate and never dispatched.
+   */
+  insertEvents(events: StoredEvent[], now: number): Promise<void>;
+  /**
+   * The same as `insertEvents`, and for those of the events that are neither dispatched nor duplicates: opens a row for each of the
+   * runs that they start. Answers the internal ids of these events.
+   */
+  admit(events: StoredEvent[], runs: QueuedRun[], now: number): Promise<Set<string>>;
+  /** These events have had all their runs started. */
+  markDispatched(internalIds: string[], now: number): Promise<void>;
+  /** These events can never be dispatched; the reason is kept with them. */
+  markDead(internalIds: string[], reason: string, now: number): Promise<void>;
+  /** Runs that ended: closes their rows, or makes them where they are missing. */
+  closeRuns(runs: RunSummary[]): Promise<void>;
+
+  loadEvents(internalIds: string[]): Promise<StoredEvent[]>;
+  findEvent(env: string, internalId: string): Promise<EventRecord | null>;
+  listEvents(query: EventQuery): Promise<EventRecord[]>;
+  runsOfEvent(env: string, internalId: string): Promise<RunRecord[]>;
+  findRun(env: string, runId: string): Promise<RunRecord | null>;
+
+  /** Accepted before `before` and not dispatched yet: internal ids, oldest first. */
+  undispatched(before: number, limit: number): Promise<string[]>;
+  /** Open runs whose check is due. */
+  runsToCheck(now: number, limit: number): Promise<{ runId: string; queuedAt: number }[]>;
+  /** When to ask these runs next. */
+  scheduleChecks(checks: { runId: string; checkAt: number }[]): Promise<void>;
+  /** Deletes events that have expired, at most `limit`; answers at most `limit` runs whose objects, and then rows, may go. */
+  expire(now: number, limit: number): Promise<{ runIds: string[]; more: boolean }>;
+  /** Deletes the rows of ended runs whose objects have been emptied. */
+  forgetRuns(runIds: string[]): Promise<void>;
+}
+
+/** The run objects. */
+export interface Runs {
+  /** Durable when it resolves; a repeat changes nothing. */
+  start(run: RunStart): Promise<void>;
+  /** `ended` when the run had ended before (CX-30). */
+  cancel(runId: string): Promise<'cancelled' | 'ended' | 'unknown'>;
+  read(runId: string): Promise<RunView | null>;
+  trace(runId: string): Promise<RunTrace | null>;
+  /** Also wakes a run that should have woken by itself. */
+  check(runId: string): Promise<RunCheck>;
+  purge(runId: string): Promise<void>;
+}
+
+/** The functions that an environment has. */
+export interface Functions {
+  list(env: string): readonly FunctionConfig[];
+}
+
+/** The sweep's own alarm. */
+export interface Sweeps {
+  /** Makes sure that sweeps happen from now on. */
+  arm(): Promise<void>;
+}
+
+/** One structured line per thing worth knowing. Fields never hold users' data. */
+export interface Log {
+  error(message: string, fields: Record<string, unknown>): void;
+}

@@ -1,0 +1,64 @@
+/**
+ * Every documented limit, in one place (LM group of the functions specification, EVT and EA groups of the events one).
+ * Sizes are bytes of UTF-8 JSON, times are milliseconds.
+ */
+
+const KB = 1024;
+const MB = 1024 * KB;
+export const SECOND = 1_000;
+export const MINUTE = 60 * SECOND;
+export const HOUR = 60 * MINUTE;
+export const DAY = 24 * HOUR;
+
+export const limits = {
+  /** Characters (code points) of an event name (EVT-3, TR-20). */
+  eventName: 256,
+  /** Characters of an event's own id (EVT-16). */
+  eventId: 256,
+  /** One event, and the raw body of one request (EVT, EA-11, LM-7). */
+  eventBytes: 3 * MB,
+  requestBytes: 3 * MB,
+  eventsPerRequest: 5_000,
+  /** Nesting of objects and arrays in one request: SQLite's own JSON functions stop at 1,000. */
+  eventDepth: 1_000,
+  /** `ts` of an event: 1980-01-01 to 2100-01-01 (EVT-18). */
+  tsMin: 315_532_800_000,
+  tsMax: 4_102_444_800_000,
+  /** How long an event id suppresses later events with the same id (DD-2). */
+  idempotency: 24 * HOUR,
+  triggersPerFunction: 10,
+  retriesMax: 20,
+  retriesDefault: 4,
+  /** One step's or the function's output; everything a run holds; steps in a run (LM-3 to LM-5). */
+  outputBytes: 4 * MB,
+  stateBytes: 32 * MB,
+  stepsPerRun: 1_000,
+  /** One execution of a step, and of the code between two steps (LM-2, ST-11). */
+  stepRuntime: 2 * HOUR,
+  /** Longest sleep or wait (SL-4). */
+  sleep: 366 * DAY,
+  /** Longest `RetryAfterError` (ER-14). */
+  retryAfter: 365 * DAY,
+  /** Message and stack of a stored error (ER-7). */
+  errorText: 64 * KB,
+  /** A queue message holds 128 KB, its overhead included, and is billed by 64 KB: a larger event travels by id alone. */
+  messageBytes: 60 * KB,
+  messageEvents: 100,
+  /** SQLite rows hold 2 MB: longer texts are stored in pieces of this many UTF-16 units (three bytes each at most). */
+  rowText: 600_000,
+} as const;
+
+/** Waits before retry 1, 2, 3, ... and for every later one; plus a jitter of 0 to `RETRY_JITTER` (RT-11). */
+export const RETRY_DELAYS: readonly number[] = [
+  15 * SECOND,
+  30 * SECOND,
+  MINUTE,
+  2 * MINUTE,
+  5 * MINUTE,
+  10 * MINUTE,
+  20 * MINUTE,
+  40 * MINUTE,
+  HOUR,
+  2 * HOUR,
+];
+export const RETRY_JITTER = 30 * SECOND;

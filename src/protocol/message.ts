@@ -1,0 +1,22 @@
+/** What travels on the queues: at least once, in any order. Every message is parsed by its consumer. */
+import { z } from 'zod';
+import { storedEvent } from './event.ts';
+import { runSummary } from './run.ts';
+
+/** EVENTS: accepted events, several to a message; those too large to travel go by their internal ids and are read from D1. */
+export const eventsMessage = z.object({
+  events: z.array(storedEvent).default([]),
+  ids: z.array(z.string()).default([]),
+});
+export type EventsMessage = z.input<typeof eventsMessage>;
+
+/** RUNS: runs that ended. */
+export const runsMessage = z.object({ runs: z.array(runSummary) });
+export type RunsMessage = z.infer<typeof runsMessage>;
+
+/** DEAD: what no retry can help, with the reason. */
+export interface DeadMessage {
+  queue: string;
+  reason: string;
+  body: unknown;
+}

@@ -1,0 +1,96 @@
+/** A run as its object is given it, and as it reports itself. */
+import { z } from 'zod';
+import type { Json } from '../lib/json.ts';
+import type { SerializedError } from './error.ts';
+import { storedEvent } from './event.ts';
+
+/** Title case as on the API (RN-3); everything that has not ended is `Running` (RA-13). */
+export const runStatus = z.enum(['Running', 'Completed', 'Failed', 'Cancelled']);
+export type RunStatus = z.infer<typeof runStatus>;
+
+/** What starts a run: sent by dispatch to the run's object; a repeat of it changes nothing. */
+export const runStart = z.object({
+  runId: z.string(),
+  env: z.string(),
+  /** Composite id, `<app>-<function>` (FN-7). */
+  functionId: z.string(),
+  /** The events that started it, one unless batched; HC-4: the first is `event`. */
+  events: z.array(storedEvent).min(1),
+  queuedAt: z.number(),
+  /** When its first entry is due: the event's `ts` if that lies in the future (TR-17). */
+  startAt: z.number(),
+});
+export type RunStart = z.infer<typeof runStart>;
+
+/** One line of the runs index in D1, written when a run ends. `output` is JSON text, or null where it is too large for the index. */
+export const runSummary = z.object({
+  runId: z.string(),
+  env: z.string(),
+  functionId: z.string(),
+  /** Internal id of the (first) event that started it. */
+  eventId: z.string(),
+  status: runStatus,
+  queuedAt: z.number(),
+  endedAt: z.number(),
+  output: z.string().nullable(),
+});
+export type RunSummary = z.infer<typeof runSummary>;
+
+/** One run in full, read from its object. */
+export interface RunView {
+  runId: string;
+  env: string;
+  functionId: string;
+  eventIds: string[];
+  status: RunStatus;
+  queuedAt: number;
+  startedAt: number | null;
+  endedAt: number | null;
+  /** The function's output, or the error object of a failed run (RA-16). */
+  output: Json;
+}
+
+/** One failed attempt (ER-5); times in milliseconds. */
+export interface Failure {
+  attempt: number;
+  at: number;
+  error: SerializedError;
+}
+
+/** What a step or a run waits for now, in words and in figures: the answer to "why has this not run?". */
+export interface Waiting {
+  reason: 'start' | 'sleep' | 'retry';
+  /** When it ends by itself. */
+  until: number;
+}
+
+export interface StepTrace {
+  id: string;
+  name: string;
+  op: 'StepRun' | 'Sleep';
+  status: 'Running' | 'Waiting' | 'Completed' | 'Failed';
+  /** Attempts made or under way, from 1. */
+  attempts: number;
+  startedAt: number;
+  endedAt: number | null;
+  failures: Failure[];
+  /** Answers of attempts that were no longer current, refused. */
+  late: number;
+  waiting: Waiting | null;
+  output: Json;
+  error: SerializedError | null;
+}
+
+export interface RunTrace extends RunView {
+  /** Failed attempts of the code outside steps. */
+  failures: Failure[];
+  waiting: Waiting[];
+  /** Steps in the order in which they were first reported. */
+  steps: StepTrace[];
+}
+
+/** How a run stands, as told to a sweep. `unknown`: never started here. */
+export type RunCheck =
+  | { state: 'unknown' }
+  | { state: 'open'; nextAt: number | null }
+  | { state: 'ended'; summary: RunSummary };
