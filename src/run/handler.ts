@@ -1,0 +1,70 @@
+/** What the handler itself does: return, throw, or wait. The entry number has been checked. */
+import type { SerializedError } from '../protocol/error.ts';
+import { utf8Length } from '../lib/json.ts';
+import { limits } from '../protocol/limits.ts';
+import type { When } from '../protocol/op.ts';
+import { fail, finish } from './finish.ts';
+import { retryAt } from './retry.ts';
+import type { RunState } from './state.ts';
+import { nothing, type Transition } from './transition.ts';
+
+export function handlerReturned(state: RunState, output: string, now: number): Transition {
+  const { run } = state;
+  if (run.cancelAt !== null) return finish(run, 'Cancelled', output, now);
+  const size = utf8Length(output);
+  if (size > limits.outputBytes)
+    return fail(state, run, tooLarge('FunctionOutputTooLarge', 'function', size), now);
+  return finish(run, 'Completed', output, now);
+}
+
+export function tooLarge(name: string, what: string, size: number): SerializedError {
+  return {
+    name,
+    message: `the ${what}'s output is ${size} bytes of JSON, the limit is ${limits.outputBytes}`,
+  };
+}
+
+interface Thrown {
+  error: SerializedError;
+  final: boolean;
+  retryAfter?: When;
+}
+
+/** Fails the run when no attempt is left (ER-9, ER-19, RN-4); otherwise the handler is entered again later, as the next entry. */
+export function handlerThrew(state: RunState, thrown: Thrown, now: number): Transition {
+  const { run, config, live } = state;
+  const attempt = run.attempt + 1;
+  if (thrown.final || attempt >= config.maxAttempts || run.cancelAt !== null)
+    return fail(state, run, thrown.error, now);
+  const next = {
+    ...run,
+    entry: run.entry + 1,
+    attempt,
+    losses: 0,
+    due: retryAt(config, '', run.attempt, now, thrown.retryAfter),
+    failures: [...run.failures, { attempt: run.attempt, at: now, error: thrown.error }],
+  };
+  return {
+    changes: { run: next, ...(live.steps.size === 0 ? { live: { phase: 'parked' } } : {}) },
+    effects: [],
+  };
+}
+
+/** Only believed when something will wake the run: a handler that waits for nothing of ours is watched until it is overdue. */
+export function parked(state: RunState): Transition {
+  const idle = state.live.steps.size === 0 && (state.waiting.size > 0 || state.run.due !== null);
+  return idle && state.live.phase === 'executing'
+    ? { changes: { live: { phase: 'parked' } }, effects: [] }
+    : nothing;
+}
+
+export function entryOverdue(state: RunState, now: number): Transition {
+  const { live, config } = state;
+  if (live.phase !== 'executing' || live.steps.size > 0 || now - live.since < config.stepRuntime)
+    return nothing;
+  return handlerThrew(state, { error: overdue('the function', config.stepRuntime), final: false }, now);
+}
+
+export function overdue(what: string, limit: number): SerializedError {
+  return { name: 'TimeoutError', message: `${what} gave no news for ${limit} ms` };
+}

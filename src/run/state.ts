@@ -1,0 +1,121 @@
+/**
+ * What a run is made of, and which part of it is stored.
+ *
+ * Stored, one journal row each: `config`, `run`, and every step. Not stored: `live`, what user code is being run at this moment.
+ * After a restart `live` is unknown and the alarm that was set before user code was entered (the watchdog) finds it so.
+ *
+ * One writer: the run's object. `apply` only reads the state; `commit` (commit.ts) is the only place that changes it.
+ */
+import type { Failure, RunStatus } from '../protocol/run.ts';
+
+/** Frozen when the run starts (FN-11); later deploys change nothing of it. */
+export interface RunConfig {
+  runId: string;
+  env: string;
+  functionId: string;
+  /** Internal ids of the events that started it. */
+  eventIds: string[];
+  queuedAt: number;
+  /** Attempts of each step and of the code between steps: retries + 1. */
+  maxAttempts: number;
+  maxSteps: number;
+  /** Longest execution without news, of a step or of the code between two steps. */
+  stepRuntime: number;
+  /** A fixed wait before each retry; null for the default table. */
+  retryInterval: number | null;
+}
+
+/** The run's own row. Its output, or the error that it failed with, is JSON text beside it. */
+export interface Run {
+  /** Fence: counts up whenever an execution of the handler is given up, so that its late answer is known. */
+  entry: number;
+  /** Attempt of the code outside steps, from 0; starts again at 0 after each step that succeeds (RT-9, HC-7). */
+  attempt: number;
+  /** When the handler is to be entered: a start in the future, or a retry. */
+  due: number | null;
+  startedAt: number | null;
+  failures: Failure[];
+  /** How often in a row user code was entered and then lost without progress (crash, deploy, out of memory). */
+  losses: number;
+  /** Cancellation asked for while a step was executing: it takes effect when the step ends (CX-23). */
+  cancelAt: number | null;
+  end: { status: Exclude<RunStatus, 'Running'>; at: number } | null;
+}
+
+interface StepBase {
+  /** Hashed id. */
+  id: string;
+  name: string;
+  op: 'StepRun' | 'Sleep';
+  /** Row number in the journal: the order in which steps were first reported. */
+  seq: number;
+  startedAt: number;
+  failures: Failure[];
+  /** Refused answers of attempts that were no longer current. */
+  late: number;
+}
+
+/** Sleeps until `due`, or failed and is tried again then as attempt `attempt`. */
+export type WaitingStep = StepBase & { state: 'waiting'; due: number; attempt: number };
+
+/** Has its outcome for ever. `order`: completion order in the run, the order of replay (MX-27). */
+export type SettledStep = StepBase & {
+  state: 'settled';
+  ok: boolean;
+  order: number;
+  endedAt: number;
+  size: number;
+};
+
+export type Step = WaitingStep | SettledStep;
+
+/** A step whose callback is being run. */
+export interface Executing {
+  id: string;
+  name: string;
+  attempt: number;
+  since: number;
+}
+
+/** `unknown` after a restart; `parked` when everything that the handler waits for is a timer of ours. */
+export interface Live {
+  phase: 'unknown' | 'parked' | 'executing';
+  /** Last news of user code. */
+  since: number;
+  /** While executing: when to look whether it still is. */
+  watchdog: number;
+  steps: Map<string, Executing>;
+}
+
+export interface RunState {
+  config: RunConfig;
+  run: Run;
+  steps: Map<string, Step>;
+  live: Live;
+  /** Derived: the due times of waiting steps, bytes of all outputs, settled steps. */
+  waiting: Map<string, number>;
+  bytes: number;
+  settled: number;
+}
+
+/** Attempt of a step that may run now; null when it has its outcome. */
+export function currentAttempt(state: RunState, id: string): number | null {
+  const step = state.steps.get(id);
+  if (step === undefined) return 0;
+  return step.state === 'settled' ? null : step.attempt;
+}
+
+/** When the object must wake next; null when it need not. The object's one alarm is always this. */
+export function nextAlarm(state: RunState): number | null {
+  if (state.run.end !== null) return null;
+  let next = state.live.phase === 'parked' ? Infinity : state.live.watchdog;
+  // Once a cancellation waits, only the executing steps do: nothing else begins any more.
+  if (state.run.cancelAt === null) next = Math.min(next, nextDue(state));
+  return next === Infinity ? null : next;
+}
+
+function nextDue({ run, waiting, live }: RunState): number {
+  let next = run.due ?? Infinity;
+  for (const [id, due] of waiting) if (due < next && !live.steps.has(id)) next = due;
+  return next;
+}

@@ -1,0 +1,111 @@
+/** A run as people and APIs see it. Outputs are JSON texts read by the owner of the rows. */
+import type { Json } from '../lib/json.ts';
+import type { SerializedError } from '../protocol/error.ts';
+import type { RunSummary, RunTrace, RunView, StepTrace, Waiting } from '../protocol/run.ts';
+import { limits } from '../protocol/limits.ts';
+import type { Executing, RunState, Step } from './state.ts';
+
+/** Longest output that the index keeps, in UTF-16 units; a larger one is read from the object. */
+const INDEXED_OUTPUT = 32 * 1024;
+
+export function runView(state: RunState, output: string | null): RunView {
+  const { config, run } = state;
+  return {
+    runId: config.runId,
+    env: config.env,
+    functionId: config.functionId,
+    eventIds: config.eventIds,
+    status: run.end?.status ?? 'Running',
+    queuedAt: config.queuedAt,
+    startedAt: run.startedAt,
+    endedAt: run.end?.at ?? null,
+    output: parse(output),
+  };
+}
+
+/** Null while the run goes on. */
+export function runSummary(state: RunState, output: string | null): RunSummary | null {
+  const { config, run } = state;
+  if (run.end === null) return null;
+  return {
+    runId: config.runId,
+    env: config.env,
+    functionId: config.functionId,
+    eventId: config.eventIds[0] ?? '',
+    status: run.end.status,
+    queuedAt: config.queuedAt,
+    endedAt: run.end.at,
+    output: output === null || output.length > Math.min(INDEXED_OUTPUT, limits.rowText) ? null : output,
+  };
+}
+
+/** @param data the stored text of a step's output or error, by row number. */
+export function runTrace(
+  state: RunState,
+  output: string | null,
+  data: (seq: number) => string | null,
+): RunTrace {
+  const { run, live } = state;
+  const stored = [...state.steps.values()].toSorted((a, b) => a.seq - b.seq);
+  const steps = stored.map((step) => stepTrace(state, step, data));
+  for (const executing of live.steps.values()) {
+    if (!state.steps.has(executing.id)) steps.push(firstAttempt(executing));
+  }
+  const start: Waiting[] =
+    run.end === null && run.due !== null
+      ? [{ reason: run.startedAt === null ? 'start' : 'retry', until: run.due }]
+      : [];
+  return {
+    ...runView(state, output),
+    failures: run.failures,
+    waiting: [...start, ...steps.flatMap((step) => step.waiting ?? [])],
+    steps,
+  };
+}
+
+function stepTrace(state: RunState, step: Step, data: (seq: number) => string | null): StepTrace {
+  const { id, name, op, startedAt, failures, late } = step;
+  const base = { id, name, op, startedAt, failures, late, waiting: null, output: null, error: null };
+  if (step.state === 'settled') {
+    const attempts = failures.length + (step.ok ? 1 : 0);
+    const value = parse(data(step.seq));
+    return step.ok
+      ? { ...base, attempts, status: 'Completed', endedAt: step.endedAt, output: value }
+      : {
+          ...base,
+          attempts,
+          status: 'Failed',
+          endedAt: step.endedAt,
+          error: value as unknown as SerializedError,
+        };
+  }
+  if (state.live.steps.has(step.id))
+    return { ...base, attempts: step.attempt + 1, status: 'Running', endedAt: null };
+  const waiting: Waiting | null =
+    state.run.end === null ? { reason: op === 'Sleep' ? 'sleep' : 'retry', until: step.due } : null;
+  return {
+    ...base,
+    attempts: step.attempt + (op === 'Sleep' ? 1 : 0),
+    status: 'Waiting',
+    endedAt: null,
+    waiting,
+  };
+}
+
+function firstAttempt({ id, name, since }: Executing): StepTrace {
+  const rest = { failures: [], late: 0, waiting: null, output: null, error: null };
+  return {
+    id,
+    name,
+    op: 'StepRun',
+    status: 'Running',
+    attempts: 1,
+    startedAt: since,
+    endedAt: null,
+    ...rest,
+  };
+}
+
+function parse(text: string | null): Json {
+  return text === null ? null : (JSON.parse(text) as Json);
+}
