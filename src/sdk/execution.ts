@@ -1,0 +1,216 @@
+/**
+ * The execution core: one entry of a handler against the stored outcomes of its steps. The same code runs inside a run's object
+ * and behind `serve()`; what differs is the host.
+ *
+ * Who owns what: the host owns the journal and decides what to run; the execution owns the handler's promises.
+ * Invariants:
+ *   1. A step that has an outcome never runs again; its promise settles from the journal.
+ *   2. Outcomes settle in the order in which they were stored, as far as the handler still asks for them in time: so a race that was
+ *      decided once is decided the same way in every replay (MX-27).
+ *   3. After `stop` no tool call reaches the host, and nothing is reported.
+ */
+import { sha1Hex } from '../lib/hash.ts';
+import type { SerializedError } from '../protocol/error.ts';
+import { serializeError } from '../protocol/error.ts';
+import type { Memo, When } from '../protocol/op.ts';
+import { executionContext, type ExecutionContext } from './context.ts';
+import {
+  isNonRetriable,
+  isRetryAfter,
+  isStepError,
+  NonRetriableError,
+  retryAfterOf,
+  StepError,
+} from './errors.ts';
+
+/** A step that the handler has reached and that has no outcome. */
+export interface ReachedStep {
+  id: string;
+  name: string;
+  /** `sends`: the callback sends events, whose ids are made from the moment at which the step first began. */
+  kind: { op: 'StepRun'; sends?: true } | { op: 'Sleep'; until: When };
+}
+
+export type StepOutcome =
+  | { ok: true; data: string }
+  | { ok: false; error: SerializedError; final: boolean; retryAfter?: When };
+
+export interface ExecutionHost {
+  isSettled(id: string): boolean;
+  /** The stored outcome of a settled step. */
+  memo(id: string): Memo;
+  /** Ids of settled steps in the order in which they were settled; grows while the execution lives. */
+  settled: readonly string[];
+  /** Called during the handler's own turn: the host may run the step (`Execution.run`) or leave it pending. */
+  reached(step: ReachedStep): void;
+  ended(outcome: StepOutcome): void;
+  /** @param nth counts the sends of one execution of the step, or of the handler where `stepId` is null. */
+  send(events: object[], stepId: string | null, nth: number): Promise<{ ids: string[] }>;
+}
+
+interface Pending {
+  step: ReachedStep;
+  callback: (() => unknown) | null;
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+}
+
+export class Execution {
+  readonly #host: ExecutionHost;
+  /** Steps that the handler has asked for and whose promises are open. */
+  readonly #pending = new Map<string, Pending>();
+  readonly #used = new Set<string>();
+  readonly #nextIndex = new Map<string, number>();
+  /** How far `settled` has been followed, and which ids before that the handler had not asked for yet. */
+  #position = 0;
+  readonly #skipped = new Set<string>();
+  #skipScheduled = false;
+  #stopped = false;
+
+  constructor(host: ExecutionHost) {
+    this.#host = host;
+  }
+
+  /** Enters the handler; its outcome goes to `host.ended`, in a later turn at the earliest. */
+  start(handler: () => unknown): void {
+    void executionContext.run(this.#context(null), async () => {
+      const outcome = await attempt(handler);
+      if (!this.#stopped) this.#host.ended(outcome);
+    });
+  }
+
+  /** The handler is not continued any more: its promises stay open for ever. */
+  stop(): void {
+    this.#stopped = true;
+    this.#pending.clear();
+  }
+
+  has(id: string): boolean {
+    return this.#pending.has(id);
+  }
+
+  /** Every step that the handler waits for. */
+  waitingFor(): Iterable<string> {
+    return this.#pending.keys();
+  }
+
+  /** A tool call of the handler. `callback` is null where the engine itself does the work. */
+  step(options: StepId, kind: ReachedStep['kind'], callback: (() => unknown) | null): Promise<unknown> {
+    if (executionContext.getStore()?.insideStep === true) return Promise.reject(nested(options));
+    const { id: userId, name } = typeof options === 'string' ? { id: options, name: options } : options;
+    const id = this.#nextId(userId);
+    return new Promise((resolve, reject) => {
+      if (this.#stopped) return;
+      const step = { id, name: name ?? userId, kind };
+      this.#pending.set(id, { step, callback, resolve, reject });
+      if (!this.#host.isSettled(id)) this.#host.reached(step);
+      else if (this.#skipped.has(id)) this.#release(id);
+      else this.settle();
+    });
+  }
+
+  /** Runs the callback of a reached step. Never rejects. */
+  async run(id: string): Promise<StepOutcome> {
+    const callback = this.#pending.get(id)?.callback;
+    if (callback === undefined || callback === null)
+      throw new Error('only a reached step with a callback can be run');
+    return executionContext.run(this.#context(id), () => attempt(callback));
+  }
+
+  /** The journal has grown: settles what the handler waits for, in stored order. */
+  settle(): void {
+    const { settled } = this.#host;
+    while (this.#position < settled.length && this.#release(settled[this.#position] ?? '')) this.#position++;
+    if (!this.#skipScheduled && this.#hasSettledPending()) this.#scheduleSkip();
+  }
+
+  /** MX-12: the first use of an id is hashed as it is, later ones with `:1`, `:2`, ... */
+  #nextId(userId: string): string {
+    let index = this.#nextIndex.get(userId) ?? 0;
+    let id = sha1Hex(index === 0 ? userId : `${userId}:${index}`);
+    while (this.#used.has(id)) id = sha1Hex(`${userId}:${++index}`);
+    this.#nextIndex.set(userId, index + 1);
+    this.#used.add(id);
+    return id;
+  }
+
+  /** Settles the step's promise, if the handler has asked for it; tells whether it had. */
+  #release(id: string): boolean {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return false;
+    const memo = this.#host.memo(id);
+    this.#pending.delete(id);
+    if ('data' in memo) pending.resolve(JSON.parse(memo.data));
+    else pending.reject(new StepError(id, memo.error));
+    return true;
+  }
+
+  #hasSettledPending(): boolean {
+    for (const id of this.#pending.keys()) if (this.#host.isSettled(id)) return true;
+    return false;
+  }
+
+  /**
+   * The step that was settled next has not been asked for. The handler may still be on its way to it, so it gets a turn; then the
+   * earliest of those that it does wait for is settled: the code has changed, or waits for something else in between.
+   */
+  #scheduleSkip(): void {
+    this.#skipScheduled = true;
+    setTimeout(() => {
+      this.#skipScheduled = false;
+      if (this.#stopped) return;
+      const { settled } = this.#host;
+      const next = settled.findIndex((id, at) => at >= this.#position && this.#pending.has(id));
+      if (next !== -1) {
+        for (const id of settled.slice(this.#position, next)) this.#skipped.add(id);
+        this.#position = next;
+      }
+      this.settle();
+    }, 0);
+  }
+
+  #context(stepId: string | null): ExecutionContext {
+    let sends = 0;
+    return { insideStep: stepId !== null, send: (events) => this.#host.send(events, stepId, sends++) };
+  }
+}
+
+/** A step's id, or its id and the name that people see (ST-2). */
+export type StepId = string | { id: string; name?: string };
+
+/** Calls user code and turns whatever comes of it into an outcome. */
+async function attempt(code: () => unknown): Promise<StepOutcome> {
+  let value: unknown;
+  try {
+    value = await code();
+  } catch (thrown) {
+    return failure(thrown);
+  }
+  try {
+    return { ok: true, data: JSON.stringify(value) ?? 'null' };
+  } catch (thrown) {
+    const reason =
+      thrown instanceof Error && /BigInt/.test(thrown.message)
+        ? 'a BigInt'
+        : 'a circular reference or a toJSON that throws';
+    const error = {
+      name: 'OutputNotSerializable',
+      message: `the output cannot be written as JSON: it holds ${reason}`,
+    };
+    return { ok: false, error, final: true };
+  }
+}
+
+function failure(thrown: unknown): StepOutcome {
+  const error = serializeError(thrown);
+  if (isNonRetriable(thrown) || isStepError(thrown)) return { ok: false, error, final: true };
+  if (isRetryAfter(thrown)) return { ok: false, error, final: false, retryAfter: retryAfterOf(thrown) };
+  return { ok: false, error, final: false };
+}
+
+function nested(options: StepId): Error {
+  const id = typeof options === 'string' ? options : options.id;
+  return new NonRetriableError(
+    `step "${id}" was called inside the callback of another step: call it before or after that step instead`,
+  );
+}
