@@ -1,0 +1,47 @@
+/** The store on D1. Every method is one statement or one batch, which D1 runs as one transaction. */
+import { drizzle } from 'drizzle-orm/d1';
+import type { Store } from '../ports.ts';
+import { runBatch } from './batch.ts';
+import * as events from './events.ts';
+import { expire } from './expire.ts';
+import * as runs from './runs.ts';
+
+/** @param options.retention how long events and ended runs are kept, in milliseconds: a day or more. */
+export function d1Store(d1: D1Database, options: { retention: number }): Store {
+  const db = drizzle(d1);
+  return {
+    async insertEvents(stored, now) {
+      await runBatch(db, events.storeEvents(db, stored, now));
+    },
+    async admit(stored, queued, now) {
+      if (stored.length === 0) return new Set();
+      const internalIds = stored.map((event) => event.internalId);
+      const writes = [...events.storeEvents(db, stored, now), ...runs.openRuns(db, queued)];
+      const results = await runBatch(db, [...writes, events.openAmong(db, internalIds)]);
+      return new Set((results.at(-1) as { internalId: string }[]).map((row) => row.internalId));
+    },
+    async markDispatched(internalIds, now) {
+      await runBatch(db, events.settleEvents(db, internalIds, now, null));
+    },
+    async markDead(internalIds, reason, now) {
+      await runBatch(db, events.settleEvents(db, internalIds, now, reason));
+    },
+    async closeRuns(summaries) {
+      await runBatch(db, runs.closeRuns(db, summaries));
+    },
+    async scheduleChecks(checks) {
+      await runBatch(db, runs.scheduleChecks(db, checks));
+    },
+    loadEvents: (internalIds) => events.loadEvents(db, internalIds),
+    findEvent: (env, internalId) => events.findEvent(db, env, internalId),
+    listEvents: (query) => events.listEvents(db, query),
+    undispatched: (before, limit) => events.undispatched(db, before, limit),
+    runsOfEvent: (env, internalId) => runs.runsOfEvent(db, env, internalId),
+    findRun: (env, runId) => runs.findRun(db, env, runId),
+    runsToCheck: (now, limit) => runs.runsToCheck(db, now, limit),
+    expire: (now, limit) => expire(db, now, limit, options.retention),
+    async forgetRuns(runIds) {
+      await runBatch(db, runs.forgetRuns(db, runIds));
+    },
+  };
+}

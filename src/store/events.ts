@@ -1,0 +1,197 @@
+/**
+ * Events and their idempotency keys. Storing is one batch, in this order, which the statements rely on:
+ *   1 keys: taken where free or run out, by events that are not stored yet
+ *   2 parts of long bodies, of events that are not stored yet
+ *   3 events: a duplicate is one whose key belongs to another event
+ * D1 runs one batch at a time, so of any number of simultaneous duplicates exactly one finds the key free (DD-10).
+ */
+import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm';
+import { type JsonObject, splitText } from '../lib/json.ts';
+import type { StoredEvent } from '../protocol/event.ts';
+import { limits } from '../protocol/limits.ts';
+import type { EventQuery, EventRecord } from '../ports.ts';
+import { type Database, jsonChunks, type Statement } from './batch.ts';
+import { event, eventKey, eventPart } from './schema.ts';
+import { idsReceived } from './window.ts';
+
+type EventRow = typeof event.$inferSelect;
+type PartRow = typeof eventPart.$inferSelect;
+
+export function storeEvents(db: Database, events: readonly StoredEvent[], now: number): Statement[] {
+  const rows = distinct(events).map(({ data, user, v, ...columns }) => ({
+    ...columns,
+    body: JSON.stringify({ data, user, v }),
+  }));
+  const keys = rows.filter((row) => row.id !== undefined);
+  const long = rows.filter((row) => row.body.length > limits.rowText);
+  const parts = long.flatMap(({ internalId, body }) =>
+    splitText(body, limits.rowText).map((text, part) => ({ internalId, part, text })),
+  );
+  const inline = rows.map((row) => (row.body.length > limits.rowText ? { ...row, body: null } : row));
+  return [
+    ...jsonChunks(keys.map(({ body: _, ...key }) => key)).map((chunk) => takeKeys(db, chunk)),
+    ...jsonChunks(parts).map((chunk) => insertParts(db, chunk)),
+    ...jsonChunks(inline).map((chunk) => insertRows(db, chunk, now)),
+  ];
+}
+
+/** The window counts from the receipt of the first event, whenever its row is written, and is never extended (DD-2, DD-11). */
+function takeKeys(db: Database, rows: string): Statement {
+  return db
+    .insert(eventKey)
+    .select(
+      sql`select value ->> 'env', value ->> 'id', value ->> 'internalId', (value ->> 'receivedAt') + ${limits.idempotency}
+        from json_each(${rows})
+        where not exists (select 1 from event where event.internal_id = value ->> 'internalId')`,
+    )
+    .onConflictDoUpdate({
+      target: [eventKey.env, eventKey.id],
+      set: { internalId: sql`excluded.internal_id`, expiresAt: sql`excluded.expires_at` },
+      setWhere: sql`${eventKey.expiresAt} <= excluded.expires_at - ${limits.idempotency}`,
+    });
+}
+
+function insertParts(db: Database, rows: string): Statement {
+  return db.insert(eventPart).select(
+    sql`select value ->> 'internalId', value ->> 'part', value ->> 'text'
+      from json_each(${rows})
+      where not exists (select 1 from event where event.internal_id = value ->> 'internalId')`,
+  );
+}
+
+function insertRows(db: Database, rows: string, now: number): Statement {
+  return db
+    .insert(event)
+    .select(
+      sql`select value ->> 'internalId', value ->> 'env', value ->> 'name', value ->> 'id', value ->> 'ts',
+          value ->> 'receivedAt', value ->> 'body', taken.internal_id, iif(taken.internal_id is null, null, ${now}), null
+        from json_each(${rows})
+        left join event_key as taken
+          on taken.env = value ->> 'env' and taken.id = value ->> 'id' and taken.internal_id <> value ->> 'internalId'
+        where true`,
+    )
+    .onConflictDoNothing({ target: event.internalId });
+}
+
+function distinct(events: readonly StoredEvent[]): StoredEvent[] {
+  const seen = new Set<string>();
+  return events.filter(({ internalId }) => !seen.has(internalId) && seen.add(internalId));
+}
+
+/** Which of these events have not been dispatched. */
+export function openAmong(db: Database, internalIds: readonly string[]) {
+  return db
+    .select({ internalId: event.internalId })
+    .from(event)
+    .where(and(inArray(event.internalId, idList(internalIds)), isNull(event.dispatchedAt)));
+}
+
+export function settleEvents(
+  db: Database,
+  internalIds: readonly string[],
+  now: number,
+  deadReason: string | null,
+): Statement[] {
+  return jsonChunks(internalIds).map((chunk) =>
+    db
+      .update(event)
+      .set({ dispatchedAt: now, deadReason })
+      .where(and(inArray(event.internalId, idsIn(chunk)), isNull(event.dispatchedAt))),
+  );
+}
+
+/** In the order asked for, without those that are not stored. */
+export async function loadEvents(db: Database, internalIds: readonly string[]): Promise<StoredEvent[]> {
+  const [rows, parts] = await db.batch([
+    db
+      .select()
+      .from(event)
+      .where(inArray(event.internalId, idList(internalIds))),
+    partsOf(db, idList(internalIds)),
+  ]);
+  const found = new Map(records(rows, parts).map((record) => [record.event.internalId, record.event]));
+  return internalIds.flatMap((internalId) => found.get(internalId) ?? []);
+}
+
+export async function findEvent(db: Database, env: string, internalId: string): Promise<EventRecord | null> {
+  const [rows, parts] = await db.batch([
+    db
+      .select()
+      .from(event)
+      .where(and(eq(event.internalId, internalId), eq(event.env, env))),
+    partsOf(db, idList([internalId])),
+  ]);
+  return records(rows, parts)[0] ?? null;
+}
+
+/** Newest first. The `+` keeps SQLite from reading all of an environment through the index on names and sorting it. */
+export async function listEvents(db: Database, query: EventQuery): Promise<EventRecord[]> {
+  const { env, name, receivedAfter, receivedBefore, cursor } = query;
+  const ids = idsReceived(receivedAfter, receivedBefore ?? Infinity);
+  const matches = and(
+    name === undefined ? sql`+${event.env} = ${env}` : and(eq(event.env, env), eq(event.name, name)),
+    gt(event.receivedAt, receivedAfter),
+    receivedBefore === undefined ? undefined : lt(event.receivedAt, receivedBefore),
+    gte(event.internalId, ids.from),
+    lt(event.internalId, cursor !== undefined && cursor < ids.to ? cursor : ids.to),
+  );
+  const newest = desc(event.internalId);
+  const page = db
+    .select({ internalId: event.internalId })
+    .from(event)
+    .where(matches)
+    .orderBy(newest)
+    .limit(query.limit);
+  const [rows, parts] = await db.batch([
+    db.select().from(event).where(matches).orderBy(newest).limit(query.limit),
+    partsOf(db, sql`${page}`),
+  ]);
+  return records(rows, parts);
+}
+
+export async function undispatched(db: Database, before: number, limit: number): Promise<string[]> {
+  const rows = await db
+    .select({ internalId: event.internalId })
+    .from(event)
+    .where(and(isNull(event.dispatchedAt), lt(event.receivedAt, before)))
+    .orderBy(asc(event.receivedAt), asc(event.internalId))
+    .limit(limit);
+  return rows.map((row) => row.internalId);
+}
+
+function idList(internalIds: readonly string[]): SQL {
+  return idsIn(JSON.stringify(internalIds));
+}
+
+function idsIn(json: string): SQL {
+  return sql`(select value from json_each(${json}))`;
+}
+
+function partsOf(db: Database, ids: SQL) {
+  return db
+    .select()
+    .from(eventPart)
+    .where(inArray(eventPart.internalId, ids))
+    .orderBy(asc(eventPart.internalId), asc(eventPart.part));
+}
+
+function records(rows: EventRow[], parts: PartRow[]): EventRecord[] {
+  const bodies = Map.groupBy(parts, (part) => part.internalId);
+  return rows.map((row) => {
+    const text = row.body ?? (bodies.get(row.internalId) ?? []).map((part) => part.text).join('');
+    const { data, user, v } = JSON.parse(text) as { data: JsonObject; user?: string; v?: string };
+    const { internalId, env, name, ts, receivedAt } = row;
+    const stored: StoredEvent = {
+      internalId,
+      env,
+      name,
+      data,
+      ts,
+      receivedAt,
+      ...(user === undefined ? {} : { user }),
+      ...(row.id === null ? {} : { id: row.id }),
+      ...(v === undefined ? {} : { v }),
+    };
+    return { event: stored, duplicateOf: row.duplicateOf };
+  });
+}

@@ -1,0 +1,102 @@
+/** The index of runs. A row is open until `ended_at` is set, and never changes after that. */
+import { and, asc, eq, inArray, isNotNull, isNull, lte, sql } from 'drizzle-orm';
+import { limits } from '../protocol/limits.ts';
+import type { RunSummary } from '../protocol/run.ts';
+import type { QueuedRun, RunRecord } from '../ports.ts';
+import { type Database, jsonChunks, type Statement } from './batch.ts';
+import { run } from './schema.ts';
+
+/** Only for events that are still to be dispatched; a run whose summary came first stays closed. `cross` fixes the join's order. */
+export function openRuns(db: Database, runs: readonly QueuedRun[]): Statement[] {
+  return jsonChunks(runs).map((chunk) =>
+    db
+      .insert(run)
+      .select(
+        sql`select value ->> 'runId', value ->> 'env', value ->> 'functionId', value ->> 'eventId', 'Running',
+            value ->> 'queuedAt', null, value ->> 'checkAt', null
+          from json_each(${chunk})
+          cross join event on event.internal_id = value ->> 'eventId'
+          where event.dispatched_at is null`,
+      )
+      .onConflictDoNothing({ target: run.runId }),
+  );
+}
+
+export function closeRuns(db: Database, runs: readonly RunSummary[]): Statement[] {
+  const rows = runs.map((summary) => ({ ...summary, output: indexedOutput(summary.output) }));
+  return jsonChunks(rows).map((chunk) =>
+    db
+      .insert(run)
+      .select(
+        sql`select value ->> 'runId', value ->> 'env', value ->> 'functionId', value ->> 'eventId', value ->> 'status',
+            value ->> 'queuedAt', value ->> 'endedAt', null, value ->> 'output'
+          from json_each(${chunk})
+          where true`,
+      )
+      .onConflictDoUpdate({
+        target: run.runId,
+        set: { status: sql`excluded.status`, endedAt: sql`excluded.ended_at`, output: sql`excluded.output` },
+        setWhere: isNull(run.endedAt),
+      }),
+  );
+}
+
+/** What does not fit in a row stays in the object. */
+export function indexedOutput(output: string | null): string | null {
+  return output === null || output.length > limits.rowText ? null : output;
+}
+
+export function scheduleChecks(
+  db: Database,
+  checks: readonly { runId: string; checkAt: number }[],
+): Statement[] {
+  return jsonChunks(checks).map((chunk) =>
+    db
+      .update(run)
+      .set({ checkAt: sql`value ->> 'checkAt'` })
+      .from(sql`json_each(${chunk})`)
+      .where(and(sql`${run.runId} = value ->> 'runId'`, isNull(run.endedAt))),
+  );
+}
+
+export function forgetRuns(db: Database, runIds: readonly string[]): Statement[] {
+  return jsonChunks(runIds).map((chunk) =>
+    db
+      .delete(run)
+      .where(and(inArray(run.runId, sql`(select value from json_each(${chunk}))`), isNotNull(run.endedAt))),
+  );
+}
+
+export async function runsToCheck(
+  db: Database,
+  now: number,
+  limit: number,
+): Promise<{ runId: string; queuedAt: number }[]> {
+  return db
+    .select({ runId: run.runId, queuedAt: run.queuedAt })
+    .from(run)
+    .where(and(isNull(run.endedAt), lte(run.checkAt, now)))
+    .orderBy(asc(run.checkAt), asc(run.runId))
+    .limit(limit);
+}
+
+export async function runsOfEvent(db: Database, env: string, internalId: string): Promise<RunRecord[]> {
+  const rows = await db
+    .select()
+    .from(run)
+    .where(and(eq(run.eventId, internalId), eq(run.env, env)))
+    .orderBy(asc(run.runId));
+  return rows.map(record);
+}
+
+export async function findRun(db: Database, env: string, runId: string): Promise<RunRecord | null> {
+  const rows = await db
+    .select()
+    .from(run)
+    .where(and(eq(run.runId, runId), eq(run.env, env)));
+  return rows.map(record)[0] ?? null;
+}
+
+function record({ checkAt: _, ...row }: typeof run.$inferSelect): RunRecord {
+  return { ...row, outputInObject: row.endedAt !== null && row.output === null };
+}

@@ -1,0 +1,91 @@
+/**
+ * The tables of D1: event history, idempotency keys, index of runs. Every row written costs, and so does each index entry of
+ * it; leaving an index is free. Hence few indexes, and all tables are WITHOUT ROWID (drizzle-kit cannot say so: the migration
+ * was completed by hand, and test/workers/store.test.ts looks), which saves the separate index of the primary key.
+ *
+ * Internal ids and run ids are ULIDs, so the primary keys run in time order; src/store/window.ts relies on it.
+ */
+import { sql } from 'drizzle-orm';
+import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
+
+/** Written by intake or, where that could not, by dispatch; marked by dispatch when it is done; deleted by the sweep when it expires. */
+export const event = sqliteTable(
+  'event',
+  {
+    internalId: text('internal_id').primaryKey(),
+    env: text('env').notNull(),
+    name: text('name').notNull(),
+    /** The sender's id, its idempotency key. */
+    id: text('id'),
+    ts: integer('ts').notNull(),
+    receivedAt: integer('received_at').notNull(),
+    /** JSON text of `data`, sealed `user` and `v`, opaque to SQLite; null where it is too long for a row: then it lies in event_part. */
+    body: text('body'),
+    /** Internal id of the first event with this id, when this is not the first (DD-6). */
+    duplicateOf: text('duplicate_of'),
+    /** Nothing is left to do for this event: its runs are started, or it is a duplicate, or dead. */
+    dispatchedAt: integer('dispatched_at'),
+    deadReason: text('dead_reason'),
+  },
+  (table) => [
+    // A row leaves this index when it is dispatched, so it stays small however long the history is.
+    index('event_undispatched')
+      .on(table.receivedAt, table.internalId)
+      .where(sql`dispatched_at IS NULL`),
+    // Lists of one name. Lists of a whole environment walk the primary key.
+    index('event_name').on(table.env, table.name, table.internalId),
+  ],
+);
+
+/** The pieces of long bodies, in order. Written and deleted together with their event, never changed. */
+export const eventPart = sqliteTable(
+  'event_part',
+  {
+    internalId: text('internal_id').notNull(),
+    part: integer('part').notNull(),
+    text: text('text').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.internalId, table.part] })],
+);
+
+/**
+ * Which event owns an id, for 24 h (DD-1, DD-2). Taken in the batch that stores the event; taken over by the first event after
+ * the 24 h (DD-3); deleted with an event that carries the id, so it needs no index of its own on time.
+ */
+export const eventKey = sqliteTable(
+  'event_key',
+  {
+    env: text('env').notNull(),
+    id: text('id').notNull(),
+    internalId: text('internal_id').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.env, table.id] })],
+);
+
+/**
+ * The index of runs; the truth is in their objects. Opened by dispatch before it starts the run, closed once by the run's
+ * summary, `check_at` moved by the sweep while open, deleted by the sweep when it has ended and expired.
+ */
+export const run = sqliteTable(
+  'run',
+  {
+    runId: text('run_id').primaryKey(),
+    env: text('env').notNull(),
+    functionId: text('function_id').notNull(),
+    /** Internal id of the (first) event that started it. */
+    eventId: text('event_id').notNull(),
+    status: text('status', { enum: ['Running', 'Completed', 'Failed', 'Cancelled'] }).notNull(),
+    queuedAt: integer('queued_at').notNull(),
+    endedAt: integer('ended_at'),
+    checkAt: integer('check_at'),
+    /** JSON text; null while open, and where only the object has it. */
+    output: text('output'),
+  },
+  (table) => [
+    index('run_event').on(table.eventId),
+    index('run_open')
+      .on(table.checkAt)
+      .where(sql`ended_at IS NULL`),
+  ],
+);

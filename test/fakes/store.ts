@@ -1,0 +1,230 @@
+/**
+ * The store in memory, for the simulator and for tests of what uses it; held to the same contract as D1 (test/contracts/store.ts).
+ * Every method does its work before its first await, so it is atomic. Faults: wrap it.
+ */
+import { limits } from '../../src/protocol/limits.ts';
+import type { StoredEvent } from '../../src/protocol/event.ts';
+import type { EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
+import { indexedOutput } from '../../src/store/runs.ts';
+import { expired, idsReceived } from '../../src/store/window.ts';
+
+interface EventRow {
+  /** JSON text: what goes in and comes out are copies. */
+  text: string;
+  internalId: string;
+  env: string;
+  name: string;
+  id: string | undefined;
+  receivedAt: number;
+  duplicateOf: string | null;
+  dispatchedAt: number | null;
+  deadReason: string | null;
+}
+
+interface Key {
+  internalId: string;
+  expiresAt: number;
+}
+
+type RunRow = RunRecord & { checkAt: number | null };
+
+class Tables {
+  readonly events = new Map<string, EventRow>();
+  readonly keys = new Map<string, Key>();
+  readonly runs = new Map<string, RunRow>();
+
+  insert(events: readonly StoredEvent[], now: number): void {
+    const fresh = new Map<string, StoredEvent>();
+    for (const event of events) {
+      if (!this.events.has(event.internalId) && !fresh.has(event.internalId))
+        fresh.set(event.internalId, event);
+    }
+    for (const event of fresh.values()) this.takeKey(event);
+    for (const event of fresh.values()) this.events.set(event.internalId, this.row(event, now));
+  }
+
+  private takeKey({ env, id, internalId, receivedAt }: StoredEvent): void {
+    if (id === undefined) return;
+    const taken = this.keys.get(keyOf(env, id));
+    if (taken !== undefined && taken.expiresAt > receivedAt) return;
+    this.keys.set(keyOf(env, id), { internalId, expiresAt: receivedAt + limits.idempotency });
+  }
+
+  private row(event: StoredEvent, now: number): EventRow {
+    const { internalId, env, name, id, receivedAt } = event;
+    const owner = id === undefined ? internalId : this.keys.get(keyOf(env, id))?.internalId;
+    const duplicateOf = owner === undefined || owner === internalId ? null : owner;
+    const dispatchedAt = duplicateOf === null ? null : now;
+    return {
+      text: JSON.stringify(event),
+      internalId,
+      env,
+      name,
+      id,
+      receivedAt,
+      duplicateOf,
+      dispatchedAt,
+      deadReason: null,
+    };
+  }
+
+  isOpen(internalId: string): boolean {
+    return this.events.get(internalId)?.dispatchedAt === null;
+  }
+
+  settle(internalIds: readonly string[], now: number, deadReason: string | null): void {
+    for (const internalId of internalIds) {
+      const row = this.events.get(internalId);
+      if (row?.dispatchedAt === null) Object.assign(row, { dispatchedAt: now, deadReason });
+    }
+  }
+
+  openRun({ checkAt, ...run }: QueuedRun): void {
+    if (!this.isOpen(run.eventId) || this.runs.has(run.runId)) return;
+    this.runs.set(run.runId, {
+      ...run,
+      status: 'Running',
+      endedAt: null,
+      output: null,
+      outputInObject: false,
+      checkAt,
+    });
+  }
+}
+
+export function memoryStore(options: { retention: number }): Store {
+  const tables = new Tables();
+  return {
+    async insertEvents(events, now) {
+      tables.insert(events, now);
+    },
+    async admit(events, runs, now) {
+      if (events.length === 0) return new Set();
+      tables.insert(events, now);
+      for (const run of runs) tables.openRun(run);
+      return new Set(
+        events.map((event) => event.internalId).filter((internalId) => tables.isOpen(internalId)),
+      );
+    },
+    async markDispatched(internalIds, now) {
+      tables.settle(internalIds, now, null);
+    },
+    async markDead(internalIds, reason, now) {
+      tables.settle(internalIds, now, reason);
+    },
+    async closeRuns(runs) {
+      for (const summary of runs) {
+        const known = tables.runs.get(summary.runId);
+        if (known !== undefined && known.endedAt !== null) continue;
+        const output = indexedOutput(summary.output);
+        const { status, endedAt } = summary;
+        tables.runs.set(summary.runId, {
+          ...(known ?? { ...summary, checkAt: null }),
+          status,
+          endedAt,
+          output,
+          outputInObject: output === null,
+        });
+      }
+    },
+    async scheduleChecks(checks) {
+      for (const { runId, checkAt } of checks) {
+        const row = tables.runs.get(runId);
+        if (row?.endedAt === null) row.checkAt = checkAt;
+      }
+    },
+    ...reads(tables),
+    async expire(now, limit) {
+      const { cutoff, beforeId } = expired(now, options.retention);
+      const events = [...tables.events]
+        .filter(([id, row]) => id < beforeId && row.receivedAt <= cutoff && row.dispatchedAt !== null)
+        .toSorted(byId)
+        .slice(0, limit);
+      const runs = [...tables.runs]
+        .filter(([id, row]) => id < beforeId && row.queuedAt <= cutoff && row.endedAt !== null)
+        .toSorted(byId)
+        .slice(0, limit);
+      for (const [internalId, { env, id }] of events) {
+        tables.events.delete(internalId);
+        const key = keyOf(env, id ?? '');
+        if ((tables.keys.get(key)?.expiresAt ?? Infinity) <= now) tables.keys.delete(key);
+      }
+      return { runIds: runs.map(([runId]) => runId), more: events.length === limit || runs.length === limit };
+    },
+    async forgetRuns(runIds) {
+      for (const runId of runIds) if (tables.runs.get(runId)?.endedAt !== null) tables.runs.delete(runId);
+    },
+  };
+}
+
+type Reads =
+  | 'loadEvents'
+  | 'findEvent'
+  | 'listEvents'
+  | 'runsOfEvent'
+  | 'findRun'
+  | 'undispatched'
+  | 'runsToCheck';
+
+function reads({ events, runs }: Tables): Pick<Store, Reads> {
+  return {
+    async loadEvents(internalIds) {
+      return internalIds
+        .flatMap((internalId) => events.get(internalId) ?? [])
+        .map((row) => record(row).event);
+    },
+    async findEvent(env, internalId) {
+      const row = events.get(internalId);
+      return row?.env === env ? record(row) : null;
+    },
+    async listEvents({ env, name, receivedAfter, receivedBefore = Infinity, cursor, limit }) {
+      const ids = idsReceived(receivedAfter, receivedBefore);
+      return [...events.values()]
+        .filter((row) => row.env === env && (name === undefined || row.name === name))
+        .filter(({ receivedAt }) => receivedAt > receivedAfter && receivedAt < receivedBefore)
+        .filter(({ internalId }) => internalId >= ids.from && internalId < ids.to)
+        .filter(({ internalId }) => cursor === undefined || internalId < cursor)
+        .toSorted((a, b) => (a.internalId < b.internalId ? 1 : -1))
+        .slice(0, limit)
+        .map(record);
+    },
+    async runsOfEvent(env, internalId) {
+      const found = [...runs].filter(([, run]) => run.env === env && run.eventId === internalId);
+      return found.toSorted(byId).map(([, run]) => runRecord(run));
+    },
+    async findRun(env, runId) {
+      const run = runs.get(runId);
+      return run?.env === env ? runRecord(run) : null;
+    },
+    async undispatched(before, limit) {
+      return [...events.values()]
+        .filter((row) => row.dispatchedAt === null && row.receivedAt < before)
+        .toSorted((a, b) => a.receivedAt - b.receivedAt || (a.internalId < b.internalId ? -1 : 1))
+        .slice(0, limit)
+        .map((row) => row.internalId);
+    },
+    async runsToCheck(now, limit) {
+      return [...runs.values()]
+        .filter((run) => run.endedAt === null && (run.checkAt ?? Infinity) <= now)
+        .toSorted((a, b) => (a.checkAt ?? 0) - (b.checkAt ?? 0) || (a.runId < b.runId ? -1 : 1))
+        .slice(0, limit)
+        .map(({ runId, queuedAt }) => ({ runId, queuedAt }));
+    },
+  };
+}
+
+function keyOf(env: string, id: string): string {
+  return JSON.stringify([env, id]);
+}
+
+function record(row: EventRow): EventRecord {
+  return { event: JSON.parse(row.text) as StoredEvent, duplicateOf: row.duplicateOf };
+}
+
+function runRecord({ checkAt: _, ...run }: RunRow): RunRecord {
+  return run;
+}
+
+function byId([a]: [string, unknown], [b]: [string, unknown]): number {
+  return a < b ? -1 : 1;
+}
