@@ -1,0 +1,54 @@
+/**
+ * The HTTP front: all routes, who may use them, and what happens to whatever is not foreseen. Everything but health, the greeting
+ * and preflights is closed without keys.
+ */
+import { Hono, type MiddlewareHandler } from 'hono';
+import { authorizeBearer } from '../keys/access.ts';
+import { failure } from './answer.ts';
+import type { ApiDeps, ApiEnv } from './deps.ts';
+import { eventRoutes } from './events.ts';
+import { commonHeaders } from './headers.ts';
+import { intakeRoutes } from './intake.ts';
+import { runRoutes } from './runs.ts';
+
+export function api(deps: ApiDeps): Hono<ApiEnv> {
+  const { dev } = deps.keys;
+  const app = new Hono<ApiEnv>({ getPath });
+  app.use(commonHeaders(dev));
+  app.get('/', (c) => c.text(greeting(deps)));
+  app.get('/health', (c) => c.json({ status: 200, message: 'OK' }));
+  // An SDK takes any JSON under this path for a development server (wire 1.3).
+  if (!dev) app.get('/dev', (c) => c.text('not found', 404));
+  app.route('/', intakeRoutes(deps));
+  app.use(signedIn(deps));
+  app.route('/', eventRoutes(deps));
+  app.route('/', runRoutes(deps));
+  app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
+  app.onError((error, c) => {
+    deps.log.error('api: a request failed', { method: c.req.method, error });
+    return c.json({ error: 'internal error', status: 500 }, 500);
+  });
+  return app;
+}
+
+function greeting({ version, keys }: ApiDeps): string {
+  const open = 'Development mode: open to everyone who can reach it, no keys are asked for.\n';
+  return `Stepwell ${version}\n${keys.dev ? open : ''}`;
+}
+
+function signedIn(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
+  return async (c, next) => {
+    const access = authorizeBearer(deps.keys, c.req.header('authorization') ?? null);
+    if (access === null) {
+      c.header('www-authenticate', 'Bearer');
+      return failure(c, 401, 'Unauthorized');
+    }
+    c.set('env', access.env);
+    return next();
+  };
+}
+
+/** Some SDKs join a base that ends in a slash with a path that begins with one (wire 1.2). */
+function getPath(request: Request): string {
+  return new URL(request.url).pathname.replaceAll(/\/{2,}/g, '/');
+}

@@ -1,0 +1,21 @@
+/** What the HTTP API needs, and the little that all of its routes share. */
+import type { Context } from 'hono';
+import type { IntakeDeps } from '../ingest/accept.ts';
+import type { KeyConfig } from '../keys/access.ts';
+import type { Clock, Log, Runs, Seal, Store } from '../ports.ts';
+
+export interface ApiDeps {
+  keys: KeyConfig;
+  intake: IntakeDeps;
+  store: Store;
+  runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
+  /** Null when the deployment has no encryption key. */
+  seal: Pick<Seal, 'open'> | null;
+  clock: Clock;
+  log: Log;
+  version: string;
+}
+
+/** `env`: the environment that the request's key opens. */
+export type ApiEnv = { Variables: { env: string } };
+export type ApiContext = Context<ApiEnv>;

@@ -1,0 +1,119 @@
+/** Stored things as API clients see them: snake_case, RFC 3339, UUIDs where the protocol has them (wire 9.2, RA-10, RA-12). */
+import { hashUuid } from '../lib/hash.ts';
+import type { Json } from '../lib/json.ts';
+import type { RunTrace, RunView, StepTrace, Waiting, Failure } from '../protocol/run.ts';
+import type { EventRecord, RunRecord } from '../ports.ts';
+import { rfc3339 } from './answer.ts';
+import type { ApiDeps } from './deps.ts';
+
+/** @param user opened already; null when the sender gave none. */
+export function eventView({ event, duplicateOf }: EventRecord, user: Json) {
+  return {
+    internal_id: event.internalId,
+    account_id: accountUuid(),
+    environment_id: environmentUuid(event.env),
+    source: '',
+    source_id: null,
+    received_at: rfc3339(event.receivedAt),
+    /** EVT-28. */
+    id: event.id ?? event.internalId,
+    name: event.name,
+    data: event.data,
+    user,
+    ts: event.ts,
+    v: event.v ?? null,
+    /** DD-6: of our own making; null for every event that could start runs. */
+    duplicate_of: duplicateOf,
+  };
+}
+
+/** A seal that cannot be opened hides `user` and nothing else. */
+export async function openUser(deps: Pick<ApiDeps, 'seal' | 'log'>, { event }: EventRecord): Promise<Json> {
+  if (event.user === undefined) return null;
+  try {
+    return (await deps.seal?.open(event.user, event.env)) ?? null;
+  } catch (error) {
+    deps.log.error('api: the user of an event could not be opened', { internalId: event.internalId, error });
+    return null;
+  }
+}
+
+/** What the views of a run have in common, whether it comes from its object or from the index. */
+type RunFacts = Pick<RunRecord, 'runId' | 'env' | 'functionId' | 'status' | 'queuedAt' | 'endedAt'>;
+
+export function runView(run: RunFacts, eventId: string, output: Json) {
+  return {
+    run_id: run.runId,
+    /** RA-14: when it was scheduled, whatever the name says. */
+    run_started_at: rfc3339(run.queuedAt),
+    function_id: functionUuid(run.env, run.functionId),
+    function_version: 0,
+    environment_id: environmentUuid(run.env),
+    event_id: eventId,
+    batch_id: null,
+    original_run_id: null,
+    cron: null,
+    status: run.status,
+    ended_at: time(run.endedAt),
+    output,
+  };
+}
+
+export function runViewOf(run: RunView) {
+  return runView(run, run.eventIds[0] ?? '', run.output);
+}
+
+export function traceView(trace: RunTrace) {
+  return {
+    ...runViewOf(trace),
+    /** `<app>-<function>`, where `function_id` is a UUID. */
+    function_slug: trace.functionId,
+    event_ids: trace.eventIds,
+    entered_at: time(trace.startedAt),
+    failures: trace.failures.map(failureView),
+    waiting: trace.waiting.map(waitingView),
+    steps: trace.steps.map(stepView),
+  };
+}
+
+function stepView(step: StepTrace) {
+  const { id, name, op, status, attempts, late, output, error } = step;
+  return {
+    id,
+    name,
+    op,
+    status,
+    attempts,
+    started_at: rfc3339(step.startedAt),
+    ended_at: time(step.endedAt),
+    failures: step.failures.map(failureView),
+    late_answers: late,
+    waiting: step.waiting && waitingView(step.waiting),
+    output,
+    error,
+  };
+}
+
+function failureView({ attempt, at, error }: Failure) {
+  return { attempt, at: rfc3339(at), error };
+}
+
+function waitingView({ reason, until }: Waiting) {
+  return { reason, until: rfc3339(until) };
+}
+
+function time(ms: number | null): string | null {
+  return ms === null ? null : rfc3339(ms);
+}
+
+function accountUuid(): string {
+  return hashUuid('account');
+}
+
+function environmentUuid(env: string): string {
+  return hashUuid(`environment:${env}`);
+}
+
+function functionUuid(env: string, functionId: string): string {
+  return hashUuid(`function:${env}:${functionId}`);
+}

@@ -1,0 +1,53 @@
+/** From bindings to ports: the one place that says which adapter stands for what. The Worker and the objects both start here. */
+import { systemClock, systemEntropy } from './clock.ts';
+import { parseConfig, type Config, type Env } from './env.ts';
+import type { IntakeDeps } from './ingest/accept.ts';
+import { systemTimer, type Timer } from './ingest/patience.ts';
+import { queueSender } from './ingest/sender.ts';
+import { aesSeal } from './keys/seal.ts';
+import { consoleLog } from './log.ts';
+import { objectRuns, objectSweeps } from './objects.ts';
+import { DAY } from './protocol/limits.ts';
+import type { DeadMessage, EventsMessage } from './protocol/message.ts';
+import type { Clock, Entropy, Log, Runs, Seal, Sender, Store, Sweeps } from './ports.ts';
+import { d1Store } from './store/d1.ts';
+
+export interface Parts {
+  config: Config;
+  store: Store;
+  events: Sender<EventsMessage>;
+  dead: Sender<DeadMessage>;
+  runs: Runs;
+  sweeps: Sweeps;
+  /** Null when no encryption key is set. */
+  seal: Seal | null;
+  clock: Clock;
+  entropy: Entropy;
+  timer: Timer;
+  log: Log;
+}
+
+/** Throws when a setting is bad, with a text that names it. @param overrides what tests put in place of the real ones. */
+export function compose(env: Env, overrides: Partial<Parts> = {}): Parts {
+  const config = overrides.config ?? parseConfig(env);
+  const entropy = overrides.entropy ?? systemEntropy;
+  return {
+    config,
+    store: d1Store(env.DB, { retention: config.retentionDays * DAY }),
+    events: queueSender(env.EVENTS),
+    dead: queueSender(env.DEAD),
+    runs: objectRuns(env),
+    sweeps: objectSweeps(env),
+    seal: config.encryptionKey === null ? null : aesSeal(config.encryptionKey, entropy),
+    clock: systemClock,
+    entropy,
+    timer: systemTimer,
+    log: consoleLog,
+    ...overrides,
+  };
+}
+
+/** What `acceptEvents` needs inside a run's object: a run exists, so sweeps do. */
+export function sendDeps(parts: Parts): IntakeDeps {
+  return { ...parts, arm: () => Promise.resolve() };
+}

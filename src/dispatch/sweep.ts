@@ -1,0 +1,112 @@
+/**
+ * What closes the gaps that no transaction closes, again and again: events stored but not dispatched, runs of whose end the index
+ * was not told, and what has expired. Every piece is bounded, may be repeated, and is tried whatever became of the others.
+ */
+import { DAY, HOUR, MINUTE, SECOND } from '../protocol/limits.ts';
+import type { EventsMessage } from '../protocol/message.ts';
+import type { RunSummary } from '../protocol/run.ts';
+import type { Clock, Log, Runs, Sender, Store } from '../ports.ts';
+import { chunks, inPool } from './pool.ts';
+
+export interface SweepDeps {
+  store: Store;
+  events: Sender<EventsMessage>;
+  runs: Pick<Runs, 'check' | 'purge'>;
+  clock: Clock;
+  log: Log;
+  /** What was sent again lately. In memory only: when it is lost, something is sent once more than needed. */
+  resent: Resent;
+}
+
+/** By internal id: when it may be sent again, and how long it waited for that. */
+export type Resent = Map<string, { at: number; wait: number }>;
+
+/** An event that is not dispatched after this long has been forgotten. */
+const FORGOTTEN = 5 * SECOND;
+const RESENT_WAIT = { first: 30 * SECOND, most: 10 * MINUTE };
+const CHECK = { grace: MINUTE, least: 30 * SECOND, most: HOUR, sleeping: DAY };
+/** Pieces of one sweep. Ten ids to a message: their events may be large, and its consumer holds them all at once. */
+const BOUND = { events: 1_000, idsPerMessage: 10, runs: 500, expired: 500, atOnce: 24 };
+const NEXT = { busy: 5 * SECOND, idle: MINUTE };
+
+/** @returns when the next sweep is due, in milliseconds from now. */
+export async function sweep(deps: SweepDeps): Promise<{ nextIn: number }> {
+  let busy = false;
+  for (const [name, piece] of Object.entries({ resend, checkRuns, expire })) {
+    try {
+      if (await piece(deps)) busy = true;
+    } catch (error) {
+      deps.log.error(`sweep: ${name} failed`, { error });
+      busy = true;
+    }
+  }
+  return { nextIn: busy ? NEXT.busy : NEXT.idle };
+}
+
+/**
+ * An event whose message is being retried is not dispatched either: each event is sent again at growing intervals, so that trouble
+ * is not multiplied.
+ */
+async function resend({ store, events, clock, resent }: SweepDeps): Promise<boolean> {
+  const now = clock.now();
+  const ids = await store.undispatched(now - FORGOTTEN, BOUND.events);
+  const waiting = new Set(ids);
+  for (const id of resent.keys()) if (!waiting.has(id)) resent.delete(id);
+  const due = ids.filter((id) => (resent.get(id)?.at ?? 0) <= now);
+  if (due.length > 0) await events.send(chunks(due, BOUND.idsPerMessage).map((group) => ({ ids: group })));
+  for (const id of due) {
+    const wait = Math.min((resent.get(id)?.wait ?? RESENT_WAIT.first / 2) * 2, RESENT_WAIT.most);
+    resent.set(id, { at: now + wait, wait });
+  }
+  return ids.length > 0;
+}
+
+type Found = { runId: string; checkAt: number } | { runId: string; summary: RunSummary };
+
+async function checkRuns(deps: SweepDeps): Promise<boolean> {
+  const { store, clock } = deps;
+  const due = await store.runsToCheck(clock.now(), BOUND.runs);
+  if (due.length === 0) return false;
+  const found = await inPool(due, BOUND.atOnce, (run) => checkRun(deps, run));
+  const ended = found.flatMap((run) => ('summary' in run ? [run.summary] : []));
+  const later = found.flatMap((run) => ('summary' in run ? [] : [run]));
+  if (ended.length > 0) await store.closeRuns(ended);
+  if (later.length > 0) await store.scheduleChecks(later);
+  return true;
+}
+
+/** A run that is unknown to its object has not been started yet: its event is not dispatched, which is `resend`'s business. */
+async function checkRun(
+  deps: SweepDeps,
+  { runId, queuedAt }: { runId: string; queuedAt: number },
+): Promise<Found> {
+  const now = deps.clock.now();
+  const soon = now + Math.min(Math.max(now - queuedAt, CHECK.least), CHECK.most);
+  try {
+    const check = await deps.runs.check(runId);
+    if (check.state === 'ended') return { runId, summary: check.summary };
+    if (check.state === 'unknown' || check.nextAt === null) return { runId, checkAt: soon };
+    // A run that sleeps for a year may be cancelled tomorrow, and the message that says so be lost.
+    const wakes = Math.min(Math.max(check.nextAt, now) + CHECK.grace, now + CHECK.sleeping);
+    return { runId, checkAt: wakes };
+  } catch (error) {
+    deps.log.error('sweep: a run could not be asked', { runId, error });
+    return { runId, checkAt: soon };
+  }
+}
+
+async function expire({ store, runs, clock, log }: SweepDeps): Promise<boolean> {
+  const { runIds, more } = await store.expire(clock.now(), BOUND.expired);
+  const emptied: string[] = [];
+  await inPool(runIds, BOUND.atOnce, async (runId) => {
+    try {
+      await runs.purge(runId);
+      emptied.push(runId);
+    } catch (error) {
+      log.error('sweep: a run could not be emptied', { runId, error });
+    }
+  });
+  // The row goes last: as long as it is there, somebody knows of the object.
+  if (emptied.length > 0) await store.forgetRuns(emptied);
+  return more;
+}

@@ -1,0 +1,135 @@
+/**
+ * One wave of events: planned, admitted by the store in one batch, their runs started, marked as dispatched.
+ *
+ * Every event gets its own outcome, and none waits for another's: a start that fails leaves its event undispatched. Everything
+ * may be repeated: admission answers only what is still open, and run ids are derived.
+ */
+import { indexFunctions, plan } from '../match/plan.ts';
+import { SECOND } from '../protocol/limits.ts';
+import type { StoredEvent } from '../protocol/event.ts';
+import type { RunStart } from '../protocol/run.ts';
+import type { Clock, Functions, Log, QueuedRun, Runs, Store } from '../ports.ts';
+import { errorKind } from './delivery.ts';
+import { inPool } from './pool.ts';
+
+export interface WaveDeps {
+  store: Store;
+  runs: Pick<Runs, 'start'>;
+  functions: Functions;
+  clock: Clock;
+  log: Log;
+}
+
+/** `done`: nothing is left to do. `failed`: this event's own trouble. `store`: nobody's fault, to be tried until it works. */
+type Outcome = { is: 'done' } | { is: 'failed'; reason: string } | { is: 'store' };
+/** By internal id. */
+export type Outcomes = Map<string, Outcome>;
+
+const DONE: Outcome = { is: 'done' };
+const STORE: Outcome = { is: 'store' };
+/** When a sweep asks about a run for the first time, after it was to start. */
+const FIRST_CHECK = 30 * SECOND;
+
+/** @param atOnce starts under way at a time. */
+export async function dispatchWave(
+  deps: WaveDeps,
+  events: readonly StoredEvent[],
+  atOnce: number,
+): Promise<Outcomes> {
+  const now = deps.clock.now();
+  const outcomes: Outcomes = new Map();
+  const starts = new Map(events.map((event) => [event.internalId, startsOf(deps, event, now)]));
+  const { open, lost } = await admit(deps, events, starts, now);
+  for (const event of events) outcomes.set(event.internalId, DONE);
+  for (const event of lost) outcomes.set(event.internalId, STORE);
+  const due = [...open].flatMap((internalId) => starts.get(internalId) ?? []);
+  await inPool(due, atOnce, async (start) => {
+    const reason = await begin(deps, start);
+    if (reason !== null) outcomes.set(start.events[0]?.internalId ?? '', { is: 'failed', reason });
+  });
+  await mark(deps, open, outcomes);
+  return outcomes;
+}
+
+function startsOf(deps: WaveDeps, event: StoredEvent, now: number): RunStart[] {
+  return plan(indexFunctions(deps.functions.list(event.env)), event, now);
+}
+
+async function begin(deps: WaveDeps, start: RunStart): Promise<string | null> {
+  try {
+    await deps.runs.start(start);
+    return null;
+  } catch (error) {
+    deps.log.error('dispatch: a run was not started', {
+      runId: start.runId,
+      functionId: start.functionId,
+      error,
+    });
+    return `start of ${start.functionId}: ${errorKind(error)}`;
+  }
+}
+
+async function mark(deps: WaveDeps, open: ReadonlySet<string>, outcomes: Outcomes): Promise<void> {
+  const done = [...open].filter((internalId) => outcomes.get(internalId)?.is === 'done');
+  if (done.length === 0) return;
+  try {
+    await deps.store.markDispatched(done, deps.clock.now());
+  } catch (error) {
+    deps.log.error('dispatch: events were not marked as dispatched', { events: done.length, error });
+    for (const internalId of done) outcomes.set(internalId, STORE);
+  }
+}
+
+interface Admitted {
+  open: Set<string>;
+  /** What the store did not take. */
+  lost: readonly StoredEvent[];
+}
+
+/**
+ * One batch for all. When that fails the two halves are tried: if one of them works the store is up and the trouble is in the other,
+ * which is halved again; if neither does, the store is taken to be down.
+ */
+async function admit(
+  deps: WaveDeps,
+  events: readonly StoredEvent[],
+  starts: ReadonlyMap<string, RunStart[]>,
+  now: number,
+): Promise<Admitted> {
+  const whole = await tryAdmit(deps, events, starts, now);
+  if (whole !== null) return { open: whole, lost: [] };
+  const open = new Set<string>();
+  let suspects = events;
+  while (suspects.length > 1) {
+    const middle = Math.ceil(suspects.length / 2);
+    const halves = [suspects.slice(0, middle), suspects.slice(middle)] as const;
+    const left = await tryAdmit(deps, halves[0], starts, now);
+    const right = await tryAdmit(deps, halves[1], starts, now);
+    for (const internalId of [...(left ?? []), ...(right ?? [])]) open.add(internalId);
+    if (left !== null && right !== null) return { open, lost: [] };
+    if (left === null && right === null) break;
+    suspects = left === null ? halves[0] : halves[1];
+  }
+  return { open, lost: suspects };
+}
+
+async function tryAdmit(
+  deps: WaveDeps,
+  events: readonly StoredEvent[],
+  starts: ReadonlyMap<string, RunStart[]>,
+  now: number,
+): Promise<Set<string> | null> {
+  const queued = events.flatMap((event) =>
+    (starts.get(event.internalId) ?? []).map((run) => queuedRun(run, event)),
+  );
+  try {
+    return await deps.store.admit([...events], queued, now);
+  } catch (error) {
+    deps.log.error('dispatch: the store did not admit events', { events: events.length, error });
+    return null;
+  }
+}
+
+function queuedRun({ runId, env, functionId, queuedAt, startAt }: RunStart, event: StoredEvent): QueuedRun {
+  return { runId, env, functionId, eventId: event.internalId, queuedAt, checkAt: startAt + FIRST_CHECK };
+}

@@ -1,0 +1,102 @@
+/**
+ * The engine as a Worker's handlers: `createWorker({ apps })`. Owns what lives as long as the isolate: the parts made from the
+ * bindings, the HTTP front, and whether the sweeper is known to be armed.
+ */
+import { version } from '../package.json';
+import { api } from './api/app.ts';
+import { compose, type Parts } from './compose.ts';
+import { consumeRuns } from './dispatch/close.ts';
+import { consumeEvents } from './dispatch/consume.ts';
+import { parseConfig, type Config, type Env } from './env.ts';
+import { within } from './ingest/patience.ts';
+import { PATIENCE } from './ingest/durable.ts';
+import { consoleLog } from './log.ts';
+import { checkApps } from './registry/check.ts';
+
+export interface WorkerOptions {
+  apps: Parameters<typeof checkApps>[0];
+}
+
+interface Engine {
+  parts: Parts;
+  fetch: (request: Request, env: Env, ctx: ExecutionContext) => Response | Promise<Response>;
+}
+
+/** Seconds until messages that could not be looked at come back. */
+const LATER = 60;
+
+/** @param overrides parts that tests put in place of the real ones. */
+export function createWorker({ apps }: WorkerOptions, overrides: Partial<Parts> = {}) {
+  const functions = checkApps(apps);
+  let prepared: Engine | BadSettings | undefined;
+  const engineOf = (env: Env) => (prepared ??= prepare(env, overrides));
+
+  return {
+    async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+      const engine = engineOf(env);
+      return 'problem' in engine ? refuse(engine) : engine.fetch(request, env, ctx);
+    },
+    async queue(batch: MessageBatch, env: Env): Promise<void> {
+      const engine = engineOf(env);
+      if ('problem' in engine) return batch.retryAll({ delaySeconds: LATER });
+      const consume = batch.queue.endsWith('runs') ? consumeRuns : consumeEvents;
+      await consume(batch.messages, { ...engine.parts, functions: { list: () => functions } });
+    },
+    async scheduled(_controller: ScheduledController, env: Env): Promise<void> {
+      const engine = engineOf(env);
+      if (!('problem' in engine)) await engine.parts.sweeps.arm();
+    },
+  };
+}
+
+/** What is wrong with the settings, in words that name no value. */
+interface BadSettings {
+  problem: string;
+}
+
+function prepare(env: Env, overrides: Partial<Parts>): Engine | BadSettings {
+  const settings = readSettings(env, overrides);
+  if ('problem' in settings) return settings;
+  const parts = compose(env, { ...overrides, config: settings });
+  const app = api({ ...parts, keys: settings, intake: { ...parts, arm: armOnce(parts) }, version });
+  return { parts, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
+}
+
+function readSettings(env: Env, { config, log = consoleLog }: Partial<Parts>): Config | BadSettings {
+  try {
+    return config ?? parseConfig(env);
+  } catch (error) {
+    const problem = error instanceof Error ? error.message : 'Stepwell cannot start: bad settings';
+    log.error('engine: bad settings', { problem });
+    return { problem };
+  }
+}
+
+function refuse({ problem }: BadSettings): Response {
+  const headers = {
+    'x-inngest-server-kind': 'cloud',
+    'access-control-allow-origin': '*',
+    'cache-control': 'no-store',
+  };
+  return Response.json({ error: problem, status: 500 }, { status: 500, headers });
+}
+
+/**
+ * No event is accepted before a sweep is sure to come. A request whose try fails is accepted all the same, and the next one tries
+ * again; each request makes its own call, as none may wait for another's.
+ */
+export function armOnce({
+  sweeps,
+  timer,
+  log,
+}: Pick<Parts, 'sweeps' | 'timer' | 'log'>): () => Promise<void> {
+  let armed = false;
+  return async () => {
+    if (armed) return;
+    try {
+      if ((await within(sweeps.arm(), PATIENCE, timer)) !== 'late') armed = true;
+    } catch (error) {
+      log.error('engine: the sweeper was not armed', { error });
+    }
+  };
+}

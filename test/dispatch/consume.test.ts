@@ -1,0 +1,373 @@
+import { describe, expect, test } from 'vitest';
+import { consumeRuns } from '../../src/dispatch/close.ts';
+import { consumeEvents } from '../../src/dispatch/consume.ts';
+import type { StoredEvent } from '../../src/protocol/event.ts';
+import type { RunSummary } from '../../src/protocol/run.ts';
+import { idAt, NOW, stored } from '../ingest/world.ts';
+import { dispatchWorld, TestMessage } from './world.ts';
+
+const down = async (): Promise<never> => {
+  throw new Error('store down');
+};
+const whole = (events: StoredEvent[], attempts = 1): TestMessage => new TestMessage({ events }, attempts);
+const byId = (ids: string[], attempts = 1): TestMessage => new TestMessage({ ids }, attempts);
+const undispatched = (w: ReturnType<typeof dispatchWorld>): Promise<string[]> =>
+  w.store.undispatched(NOW + 1, 100);
+
+describe('events that come whole', () => {
+  test('are stored, start their runs, are marked, and the message is acknowledged (EVT-32)', async () => {
+    const w = dispatchWorld();
+    const message = whole([stored(idAt(1), { data: { x: 1 } })]);
+    await consumeEvents([message], w);
+    expect([...w.runs.started.values()]).toMatchObject([
+      {
+        functionId: 'app-f',
+        env: 'production',
+        startAt: NOW,
+        events: [{ internalId: idAt(1), data: { x: 1 } }],
+      },
+    ]);
+    expect(await w.store.runsOfEvent('production', idAt(1))).toMatchObject([
+      { status: 'Running', queuedAt: NOW },
+    ]);
+    expect(await undispatched(w)).toEqual([]);
+    expect(message.fate).toBe('acknowledged');
+  });
+
+  test('that no function listens to are stored all the same (EVT-35)', async () => {
+    const w = dispatchWorld();
+    const message = whole([stored(idAt(1), { name: 'nobody/listens' })]);
+    await consumeEvents([message], w);
+    expect(await w.store.findEvent('production', idAt(1))).not.toBeNull();
+    expect(await undispatched(w)).toEqual([]);
+    expect([w.runs.calls.length, message.fate]).toEqual([0, 'acknowledged']);
+  });
+
+  test('start every function that listens (EVT-33, DD-8)', async () => {
+    const w = dispatchWorld({ 'a-1': ['a/b'], 'a-2': ['a/*'], 'a-3': ['a/c'] });
+    await consumeEvents([whole([stored(idAt(1), { id: 'k' })])], w);
+    expect([...w.runs.started.values()].map((run) => run.functionId)).toEqual(['a-1', 'a-2']);
+  });
+
+  test('are asked about for the first time 30 s after they were to start', async () => {
+    const w = dispatchWorld();
+    await consumeEvents([whole([stored(idAt(1)), stored(idAt(2), { ts: NOW + 60_000 })])], w);
+    const due = async (at: number): Promise<number> => (await w.store.runsToCheck(at, 10)).length;
+    expect([await due(NOW + 29_999), await due(NOW + 30_000)]).toEqual([0, 1]);
+    expect([await due(NOW + 89_999), await due(NOW + 90_000)]).toEqual([1, 2]);
+  });
+
+  test('need one batch of the store for all messages', async () => {
+    const w = dispatchWorld();
+    let batches = 0;
+    w.faults.set('admit', () => void batches++);
+    await consumeEvents([whole([stored(idAt(1)), stored(idAt(2))]), whole([stored(idAt(3))])], w);
+    expect([batches, w.runs.started.size]).toEqual([1, 3]);
+  });
+
+  test('start at most 48 runs at a time', async () => {
+    const w = dispatchWorld();
+    const events = Array.from({ length: 200 }, (_, n) => stored(idAt(n)));
+    await consumeEvents([whole(events)], w);
+    expect([w.runs.started.size, w.runs.mostAtOnce]).toEqual([200, 48]);
+  });
+});
+
+describe('events that come by id', () => {
+  test('are read from the store', async () => {
+    const w = dispatchWorld();
+    await w.store.insertEvents([stored(idAt(1), { data: { x: 1 } })], NOW);
+    const message = byId([idAt(1)]);
+    await consumeEvents([message], w);
+    expect(w.runs.calls).toMatchObject([{ events: [{ data: { x: 1 } }] }]);
+    expect([message.fate, await undispatched(w)]).toEqual(['acknowledged', []]);
+  });
+
+  test('are in memory ten at a time, and start eight runs at a time', async () => {
+    const w = dispatchWorld();
+    const ids = Array.from({ length: 25 }, (_, n) => idAt(n));
+    await w.store.insertEvents(
+      ids.map((id) => stored(id)),
+      NOW,
+    );
+    const loads: number[] = [];
+    w.faults.set('loadEvents', (wanted: string[]) => void loads.push(wanted.length));
+    await consumeEvents([byId(ids.slice(0, 15)), byId(ids.slice(15))], w);
+    expect([loads, w.runs.started.size, w.runs.mostAtOnce]).toEqual([[10, 10, 5], 25, 8]);
+  });
+
+  test('that also came whole are not read', async () => {
+    const w = dispatchWorld();
+    w.faults.set('loadEvents', down);
+    const messages = [whole([stored(idAt(1))]), byId([idAt(1)])];
+    await consumeEvents(messages, w);
+    expect(messages.map((message) => message.fate)).toEqual(['acknowledged', 'acknowledged']);
+  });
+
+  test('and are not stored (yet) are asked for again, and given up in the end', async () => {
+    const w = dispatchWorld();
+    const messages = [byId([idAt(1)]), byId([idAt(2)], 8)];
+    await consumeEvents(messages, w);
+    expect(messages.map((message) => message.fate)).toEqual([{ retriedAfter: 2 }, 'acknowledged']);
+    expect(w.dead.sent).toEqual([
+      { queue: 'events', reason: 'ids: no such event is stored', body: { ids: [idAt(2)] } },
+    ]);
+  });
+});
+
+describe('nothing is done twice', () => {
+  test('a message delivered again starts no second run', async () => {
+    const w = dispatchWorld();
+    for (let delivery = 1; delivery <= 3; delivery++) {
+      const message = whole([stored(idAt(1))], delivery);
+      await consumeEvents([message], w);
+      expect(message.fate).toBe('acknowledged');
+    }
+    expect(w.runs.calls).toHaveLength(1);
+  });
+
+  test('an event in two messages of a batch starts one run', async () => {
+    const w = dispatchWorld();
+    await consumeEvents([whole([stored(idAt(1))]), whole([stored(idAt(1))])], w);
+    expect(w.runs.calls).toHaveLength(1);
+  });
+
+  test('two events with one id start one set of runs (DD-1, DD-4, DD-10)', async () => {
+    const w = dispatchWorld({ 'a-1': ['a/b'], 'a-2': ['x/y'] });
+    const messages = [whole([stored(idAt(1), { id: 'k' }), stored(idAt(2), { id: 'k', name: 'x/y' })])];
+    await consumeEvents(messages, w);
+    expect(w.runs.calls.map((run) => run.functionId)).toEqual(['a-1']);
+    expect(await w.store.findEvent('production', idAt(2))).toMatchObject({ duplicateOf: idAt(1) });
+    expect(messages[0]?.fate).toBe('acknowledged');
+  });
+
+  test('a crash after the starts, before the mark: the second delivery finds the same runs', async () => {
+    const w = dispatchWorld();
+    w.faults.set('markDispatched', down);
+    const first = whole([stored(idAt(1))]);
+    await consumeEvents([first], w);
+    expect(first.fate).toEqual({ retriedAfter: 2 });
+    w.faults.clear();
+    const second = whole([stored(idAt(1))], 2);
+    await consumeEvents([second], w);
+    expect([w.runs.calls.length, w.runs.started.size, second.fate]).toEqual([2, 1, 'acknowledged']);
+  });
+});
+
+describe('a start that fails', () => {
+  test('leaves its event undispatched and its message retried, and disturbs no other', async () => {
+    const w = dispatchWorld();
+    w.runs.fail = (run) => run.events[0]?.internalId === idAt(2);
+    const messages = [1, 2, 3].map((n) => whole([stored(idAt(n))]));
+    await consumeEvents(messages, w);
+    expect(messages.map((message) => message.fate)).toEqual([
+      'acknowledged',
+      { retriedAfter: 2 },
+      'acknowledged',
+    ]);
+    expect(await undispatched(w)).toEqual([idAt(2)]);
+    expect(w.runs.started.size).toBe(2);
+  });
+
+  test('is done again alone: what its message had besides is dispatched', async () => {
+    const w = dispatchWorld();
+    w.runs.fail = (run) => run.events[0]?.internalId === idAt(2);
+    const events = [stored(idAt(1)), stored(idAt(2))];
+    await consumeEvents([whole(events)], w);
+    w.runs.fail = () => false;
+    const again = whole(events, 2);
+    await consumeEvents([again], w);
+    expect(w.runs.calls.map((run) => run.events[0]?.internalId)).toEqual([idAt(1), idAt(2), idAt(2)]);
+    expect([again.fate, await undispatched(w)]).toEqual(['acknowledged', []]);
+  });
+
+  test('of one function does not keep another function from starting (EVT-33)', async () => {
+    const w = dispatchWorld({ 'a-bad': ['a/b'], 'a-good': ['a/b'] });
+    w.runs.fail = (run) => run.functionId === 'a-bad';
+    await consumeEvents([whole([stored(idAt(1))])], w);
+    expect([...w.runs.started.values()].map((run) => run.functionId)).toEqual(['a-good']);
+    expect(await undispatched(w)).toEqual([idAt(1)]);
+  });
+
+  test('is retried after ever longer', async () => {
+    const w = dispatchWorld();
+    w.runs.fail = () => true;
+    const messages = [1, 2, 3, 7].map((attempts) => whole([stored(idAt(attempts))], attempts));
+    await consumeEvents(messages, w);
+    expect(messages.map((message) => message.fate)).toEqual(
+      [2, 4, 8, 128].map((retriedAfter) => ({ retriedAfter })),
+    );
+  });
+
+  test('for the eighth time is given up, with a reason that quotes nothing', async () => {
+    const w = dispatchWorld();
+    w.runs.fail = (run) => run.events[0]?.internalId === idAt(1);
+    const message = whole([stored(idAt(1)), stored(idAt(2))], 8);
+    await consumeEvents([message], w);
+    expect(message.fate).toBe('acknowledged');
+    expect(w.dead.sent).toEqual([
+      { queue: 'events', reason: 'start of app-f: Error', body: { ids: [idAt(1)] } },
+    ]);
+    expect(await undispatched(w)).toEqual([]);
+    expect(w.runs.started.size).toBe(1);
+  });
+
+  test.each(['markDead', 'dead'] as const)('is not given up while %s fails', async (what) => {
+    const w = dispatchWorld();
+    w.runs.fail = () => true;
+    if (what === 'dead') w.dead.behaviour = 'refuses';
+    else w.faults.set('markDead', down);
+    const message = whole([stored(idAt(1))], 8);
+    await consumeEvents([message], w);
+    expect(message.fate).toEqual({ retriedAfter: 256 });
+  });
+
+  test('is never retried after more than five minutes', async () => {
+    const w = dispatchWorld();
+    w.faults.set('admit', down);
+    const message = whole([stored(idAt(1))], 50);
+    await consumeEvents([message], w);
+    expect(message.fate).toEqual({ retriedAfter: 300 });
+  });
+});
+
+describe('a message that is no message', () => {
+  test.each([
+    ['nothing', null, 'message: invalid_type'],
+    ['a text', 'secret-value', 'message: invalid_type'],
+    ['ids that are numbers', { ids: [1] }, 'message.ids.0: invalid_type'],
+    [
+      'an event without a name',
+      { events: [{ ...stored(idAt(1)), name: undefined }] },
+      'message.events.0.name: invalid_type',
+    ],
+    [
+      'an event whose data is an array',
+      { events: [{ ...stored(idAt(1)), data: [] }] },
+      'message.events.0.data: custom',
+    ],
+  ])('%s is buried with its reason, and disturbs no other', async (_, body, reason) => {
+    const w = dispatchWorld();
+    const bad = new TestMessage(body);
+    const good = whole([stored(idAt(2))]);
+    await consumeEvents([bad, good], w);
+    expect([bad.fate, good.fate]).toEqual(['acknowledged', 'acknowledged']);
+    expect(w.dead.sent).toEqual([{ queue: 'events', reason, body }]);
+    expect(JSON.stringify(w.log.lines)).not.toContain('secret-value');
+    expect(w.runs.started.size).toBe(1);
+  });
+
+  test('comes back while the dead letter queue refuses it', async () => {
+    const w = dispatchWorld();
+    w.dead.behaviour = 'refuses';
+    const bad = new TestMessage(7);
+    await consumeEvents([bad], w);
+    expect(bad.fate).toEqual({ retriedAfter: 2 });
+  });
+});
+
+describe('the store', () => {
+  test.each([1, 8, 20])(
+    'is down: the whole batch is retried, nothing is started or given up (delivery %i)',
+    async (attempts) => {
+      const w = dispatchWorld();
+      w.faults.set('admit', down);
+      w.faults.set('loadEvents', down);
+      const messages = [
+        whole([stored(idAt(1))], attempts),
+        byId([idAt(2)], attempts),
+        whole([stored(idAt(3))], attempts),
+      ];
+      await consumeEvents(messages, w);
+      const delay = { retriedAfter: Math.min(2 ** attempts, 300) };
+      expect(messages.map((message) => message.fate)).toEqual([delay, delay, delay]);
+      expect([w.runs.calls, w.dead.sent]).toEqual([[], []]);
+    },
+  );
+
+  test('is asked three times when it is down, not once for each event', async () => {
+    const w = dispatchWorld();
+    let asked = 0;
+    w.faults.set('admit', () => {
+      asked++;
+      return down();
+    });
+    await consumeEvents([whole(Array.from({ length: 100 }, (_, n) => stored(idAt(n))))], w);
+    expect(asked).toBe(3);
+  });
+
+  test('refuses one event of a hundred: the others are dispatched', async () => {
+    const w = dispatchWorld();
+    w.faults.set('admit', (events: StoredEvent[]) =>
+      events.some((event) => event.internalId === idAt(37)) ? down() : undefined,
+    );
+    const messages = Array.from({ length: 100 }, (_, n) => whole([stored(idAt(n))]));
+    await consumeEvents(messages, w);
+    expect(w.runs.started.size).toBe(99);
+    const retried = messages.filter((message) => message.fate !== 'acknowledged');
+    expect(retried.map((message) => message.body)).toMatchObject([{ events: [{ internalId: idAt(37) }] }]);
+  });
+
+  test('takes a batch in halves that was too large for it', async () => {
+    const w = dispatchWorld();
+    w.faults.set('admit', (events: StoredEvent[]) => (events.length > 60 ? down() : undefined));
+    const message = whole(Array.from({ length: 100 }, (_, n) => stored(idAt(n))));
+    await consumeEvents([message], w);
+    expect([w.runs.started.size, message.fate]).toEqual([100, 'acknowledged']);
+  });
+
+  test('fails to load some events: those that came whole are dispatched', async () => {
+    const w = dispatchWorld();
+    w.faults.set('loadEvents', down);
+    const messages = [byId([idAt(1)]), whole([stored(idAt(2))])];
+    await consumeEvents(messages, w);
+    expect(messages.map((message) => message.fate)).toEqual([{ retriedAfter: 2 }, 'acknowledged']);
+  });
+});
+
+describe('summaries of runs', () => {
+  const summary = (runId: string): RunSummary => ({
+    runId,
+    env: 'production',
+    functionId: 'app-f',
+    eventId: idAt(1),
+    status: 'Completed' as const,
+    queuedAt: NOW,
+    endedAt: NOW + 1,
+    output: '{"x":1}',
+  });
+
+  test('are written in one batch', async () => {
+    const w = dispatchWorld();
+    let batches = 0;
+    w.faults.set('closeRuns', () => void batches++);
+    const messages = [[idAt(7)], [idAt(8), idAt(9)]].map(
+      (ids) => new TestMessage({ runs: ids.map(summary) }),
+    );
+    await consumeRuns(messages, w);
+    expect(messages.map((message) => message.fate)).toEqual(['acknowledged', 'acknowledged']);
+    expect(await w.store.findRun('production', idAt(9))).toMatchObject({
+      status: 'Completed',
+      output: '{"x":1}',
+    });
+    expect(batches).toBe(1);
+  });
+
+  test('come back when the store is down', async () => {
+    const w = dispatchWorld();
+    w.faults.set('closeRuns', down);
+    const message = new TestMessage({ runs: [summary(idAt(7))] }, 3);
+    await consumeRuns([message], w);
+    expect(message.fate).toEqual({ retriedAfter: 8 });
+  });
+
+  test('that are none are buried, and the others written', async () => {
+    const w = dispatchWorld();
+    const bad = new TestMessage({ runs: [{ ...summary(idAt(7)), status: 'secret-value' }] });
+    const good = new TestMessage({ runs: [summary(idAt(8))] });
+    await consumeRuns([bad, good], w);
+    expect([bad.fate, good.fate]).toEqual(['acknowledged', 'acknowledged']);
+    expect(w.dead.sent).toMatchObject([{ queue: 'runs', reason: 'message.runs.0.status: invalid_value' }]);
+    expect(await w.store.findRun('production', idAt(8))).not.toBeNull();
+  });
+});

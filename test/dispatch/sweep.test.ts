@@ -1,0 +1,221 @@
+import { describe, expect, test } from 'vitest';
+import { consumeEvents } from '../../src/dispatch/consume.ts';
+import { sweep } from '../../src/dispatch/sweep.ts';
+import { DAY, HOUR } from '../../src/protocol/limits.ts';
+import type { RunSummary } from '../../src/protocol/run.ts';
+import { idAt, NOW, stored } from '../ingest/world.ts';
+import { dispatchWorld, TestMessage } from './world.ts';
+
+type World = ReturnType<typeof dispatchWorld>;
+
+const down = async (): Promise<never> => {
+  throw new Error('store down');
+};
+
+/** One run, open in the index, whose first check is due now. Its row is opened for a check at `NOW`. */
+async function withRun(w: World, queuedAgo = 30_000): Promise<string> {
+  const queuedAt = NOW - queuedAgo;
+  const runId = idAt(77);
+  const row = { runId, env: 'production', functionId: 'app-f', eventId: idAt(1), queuedAt, checkAt: NOW };
+  await w.store.admit([stored(idAt(1), { receivedAt: queuedAt })], [row], queuedAt);
+  await w.store.markDispatched([idAt(1)], queuedAt);
+  return runId;
+}
+
+const summary = (runId: string): RunSummary => ({
+  runId,
+  env: 'production',
+  functionId: 'app-f',
+  eventId: idAt(1),
+  status: 'Failed' as const,
+  queuedAt: NOW,
+  endedAt: NOW + 1,
+  output: '{"name":"Error"}',
+});
+
+/** When the index would have this run asked next. */
+async function nextCheck(w: World, runId: string): Promise<number> {
+  let [low, high] = [NOW, NOW + 400 * DAY];
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2);
+    const due = await w.store.runsToCheck(middle, 10);
+    if (due.some((run) => run.runId === runId)) high = middle;
+    else low = middle + 1;
+  }
+  return low - NOW;
+}
+
+test('nothing to do: the next sweep is in a minute', async () => {
+  expect(await sweep(dispatchWorld())).toEqual({ nextIn: 60_000 });
+});
+
+describe('events that were stored and not dispatched', () => {
+  test('go to the queue by id when they are older than five seconds', async () => {
+    const w = dispatchWorld();
+    const young = stored(idAt(2), { receivedAt: NOW - 5_000 });
+    await w.store.insertEvents([stored(idAt(1), { receivedAt: NOW - 5_001 }), young], NOW);
+    expect(await sweep(w)).toEqual({ nextIn: 5_000 });
+    expect(w.events.sent).toEqual([{ ids: [idAt(1)] }]);
+  });
+
+  test('are dispatched by what the sweep sent', async () => {
+    const w = dispatchWorld();
+    await w.store.insertEvents([stored(idAt(1), { receivedAt: NOW - 60_000 })], NOW);
+    await sweep(w);
+    await consumeEvents(
+      w.events.sent.map((body) => new TestMessage(body)),
+      w,
+    );
+    expect(w.runs.started.size).toBe(1);
+    w.events.sent = [];
+    expect(await sweep(w)).toEqual({ nextIn: 60_000 });
+    expect(w.events.sent).toEqual([]);
+    expect(w.resent.size).toBe(0);
+  });
+
+  test('go ten to a message, and at most 1,000 in a sweep', async () => {
+    const w = dispatchWorld();
+    const events = Array.from({ length: 1_001 }, (_, n) => stored(idAt(n), { receivedAt: NOW - 60_000 }));
+    await w.store.insertEvents(events, NOW);
+    await sweep(w);
+    expect(w.events.sent).toHaveLength(100);
+    expect(w.events.sent[0]?.ids).toHaveLength(10);
+  });
+
+  test('are sent again at growing intervals while nothing comes of it', async () => {
+    const w = dispatchWorld();
+    await w.store.insertEvents([stored(idAt(1), { receivedAt: NOW - 60_000 })], NOW);
+    const sentAt: number[] = [];
+    for (; w.clock.time < NOW + 600_000; w.clock.time += 5_000) {
+      const before = w.events.sent.length;
+      await sweep(w);
+      if (w.events.sent.length > before) sentAt.push((w.clock.time - NOW) / 1_000);
+    }
+    expect(sentAt).toEqual([0, 30, 90, 210, 450]);
+  });
+
+  test('that the queue did not take are sent with the next sweep', async () => {
+    const w = dispatchWorld();
+    await w.store.insertEvents([stored(idAt(1), { receivedAt: NOW - 60_000 })], NOW);
+    w.events.behaviour = 'refuses';
+    expect(await sweep(w)).toEqual({ nextIn: 5_000 });
+    w.events.behaviour = 'takes';
+    await sweep(w);
+    expect(w.events.sent).toEqual([{ ids: [idAt(1)] }]);
+  });
+
+  test('that are duplicates or dead are left alone (DD-6)', async () => {
+    const w = dispatchWorld();
+    const receivedAt = NOW - 60_000;
+    const events = [1, 2].map((n) => stored(idAt(n), { receivedAt, id: 'k' }));
+    await w.store.insertEvents([...events, stored(idAt(3), { receivedAt })], NOW);
+    await w.store.markDead([idAt(3)], 'why', NOW);
+    await sweep(w);
+    expect(w.events.sent).toEqual([{ ids: [idAt(1)] }]);
+  });
+});
+
+describe('open runs', () => {
+  test('that are not due are not asked', async () => {
+    const w = dispatchWorld();
+    await withRun(w);
+    w.clock.time = NOW - 1;
+    expect(await sweep(w)).toEqual({ nextIn: 60_000 });
+    expect(w.runs.asked).toEqual([]);
+  });
+
+  test('that ended are closed in the index', async () => {
+    const w = dispatchWorld();
+    const runId = await withRun(w);
+    w.runs.checks.set(runId, { state: 'ended', summary: summary(runId) });
+    expect(await sweep(w)).toEqual({ nextIn: 5_000 });
+    expect(await w.store.findRun('production', runId)).toMatchObject({ status: 'Failed', endedAt: NOW + 1 });
+    w.runs.asked = [];
+    expect(await sweep(w)).toEqual({ nextIn: 60_000 });
+    expect(w.runs.asked).toEqual([]);
+  });
+
+  test.each([
+    ['that sleep are asked a minute after they wake', 10_000, 70_000],
+    ['that should have woken are asked a minute later', -10_000, 60_000],
+    ['that sleep for a year are asked within a day all the same', 365 * DAY, DAY],
+  ])('%s', async (_, wakes, expected) => {
+    const w = dispatchWorld();
+    const runId = await withRun(w);
+    w.runs.checks.set(runId, { state: 'open', nextAt: NOW + wakes });
+    await sweep(w);
+    expect(await nextCheck(w, runId)).toBe(expected);
+  });
+
+  test.each([
+    ['queued just now', 0, 30_000],
+    ['queued 30 s ago', 30_000, 30_000],
+    ['queued ten minutes ago', 600_000, 600_000],
+    ['queued two hours ago', 2 * HOUR, HOUR],
+  ])('%s and without a timer are asked at twice that age, between 30 s and 1 h', async (_, age, expected) => {
+    const w = dispatchWorld();
+    const runId = await withRun(w, age);
+    w.runs.checks.set(runId, { state: 'open', nextAt: null });
+    await sweep(w);
+    expect(await nextCheck(w, runId)).toBe(expected);
+  });
+
+  test.each([
+    ['unknown to their object', undefined],
+    ['that cannot be asked', new Error('overloaded')],
+  ])('%s are asked later, and nothing is closed', async (_, check) => {
+    const w = dispatchWorld();
+    const runId = await withRun(w, 600_000);
+    if (check !== undefined) w.runs.checks.set(runId, check);
+    await sweep(w);
+    expect(await nextCheck(w, runId)).toBe(600_000);
+    expect(await w.store.findRun('production', runId)).toMatchObject({ status: 'Running' });
+  });
+});
+
+describe('what has expired', () => {
+  test('is deleted in pieces, and the objects of the runs are emptied', async () => {
+    const w = dispatchWorld();
+    const runId = idAt(77, NOW - 31 * DAY);
+    const old = { queuedAt: NOW - 31 * DAY, endedAt: NOW - 31 * DAY };
+    await w.store.closeRuns([{ ...summary(runId), ...old }]);
+    await sweep(w);
+    expect(w.runs.purged).toEqual([runId]);
+    expect(await w.store.findRun('production', runId)).toBeNull();
+  });
+
+  test('an object that cannot be emptied does not keep the others', async () => {
+    const w = dispatchWorld();
+    const ids = [1, 2, 3].map((n) => idAt(n, NOW - 31 * DAY));
+    const old = { queuedAt: NOW - 31 * DAY, endedAt: NOW - 31 * DAY };
+    await w.store.closeRuns(ids.map((runId) => ({ ...summary(runId), ...old })));
+    w.runs.checks.set(ids[0] ?? '', new Error('overloaded'));
+    await sweep(w);
+    expect(w.runs.purged).toEqual(ids);
+    expect(w.log.lines).toHaveLength(1);
+    const rows = await Promise.all(ids.map((runId) => w.store.findRun('production', runId)));
+    expect(rows.map((row) => row?.runId ?? null)).toEqual([ids[0], null, null]);
+  });
+
+  test('more than a piece: the sweep comes back soon', async () => {
+    const w = dispatchWorld();
+    w.faults.set('expire', async () => ({ runIds: [], more: true }));
+    expect(await sweep(w)).toEqual({ nextIn: 5_000 });
+  });
+});
+
+test.each(['undispatched', 'runsToCheck', 'closeRuns', 'expire'] as const)(
+  'a failure of %s keeps the other pieces from nothing, and the next sweep is soon',
+  async (method) => {
+    const w = dispatchWorld();
+    const runId = await withRun(w);
+    w.runs.checks.set(runId, { state: 'ended', summary: summary(runId) });
+    await w.store.insertEvents([stored(idAt(2), { receivedAt: NOW - 60_000 })], NOW);
+    w.faults.set(method, down);
+    expect(await sweep(w)).toEqual({ nextIn: 5_000 });
+    expect(w.events.sent).toEqual(method === 'undispatched' ? [] : [{ ids: [idAt(2)] }]);
+    const closed = (await w.store.findRun('production', runId))?.endedAt !== null;
+    expect(closed).toBe(method === 'undispatched' || method === 'expire');
+    expect(w.log.lines.map((line) => line.message)).toEqual([expect.stringMatching(/^sweep: .* failed$/)]);
+  },
+);

@@ -1,0 +1,85 @@
+/** Dispatch in memory: the ports of intake, run objects, functions, and messages that remember what became of them. */
+import type { Message } from '../../src/dispatch/delivery.ts';
+import type { Resent } from '../../src/dispatch/sweep.ts';
+import type { Functions, Runs } from '../../src/ports.ts';
+import { functionConfig } from '../../src/protocol/function.ts';
+import type { RunCheck, RunStart, RunTrace, RunView } from '../../src/protocol/run.ts';
+import { world } from '../ingest/world.ts';
+
+class MemoryRuns implements Runs {
+  /** Every call, repeats included. */
+  calls: RunStart[] = [];
+  started = new Map<string, RunStart>();
+  checks = new Map<string, RunCheck | Error>();
+  asked: string[] = [];
+  purged: string[] = [];
+  views = new Map<string, RunView | Error>();
+  traces = new Map<string, RunTrace>();
+  cancelled: string[] = [];
+  fail: (run: RunStart) => boolean = () => false;
+  atOnce = 0;
+  mostAtOnce = 0;
+
+  async start(run: RunStart): Promise<void> {
+    this.calls.push(run);
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.atOnce);
+    await Promise.resolve();
+    this.atOnce--;
+    if (this.fail(run)) throw new Error('secret-value');
+    if (!this.started.has(run.runId)) this.started.set(run.runId, run);
+  }
+  async cancel(runId: string): Promise<'cancelled' | 'ended' | 'unknown'> {
+    const view = await this.read(runId);
+    if (view === null) return 'unknown';
+    if (view.endedAt !== null) return 'ended';
+    this.views.set(runId, { ...view, status: 'Cancelled', endedAt: view.queuedAt + 1 });
+    this.cancelled.push(runId);
+    return 'cancelled';
+  }
+  async read(runId: string): Promise<RunView | null> {
+    const view = this.views.get(runId) ?? null;
+    if (view instanceof Error) throw view;
+    return view;
+  }
+  async trace(runId: string): Promise<RunTrace | null> {
+    return this.traces.get(runId) ?? null;
+  }
+  async check(runId: string): Promise<RunCheck> {
+    this.asked.push(runId);
+    const check = this.checks.get(runId) ?? { state: 'unknown' };
+    if (check instanceof Error) throw check;
+    return check;
+  }
+  async purge(runId: string): Promise<void> {
+    this.purged.push(runId);
+    if (this.checks.get(runId) instanceof Error) throw this.checks.get(runId) as Error;
+  }
+}
+
+export class TestMessage implements Message {
+  fate: 'none' | 'acknowledged' | { retriedAfter: number | undefined } = 'none';
+  readonly body: unknown;
+  readonly attempts: number;
+  constructor(body: unknown, attempts = 1) {
+    this.body = structuredClone(body);
+    this.attempts = attempts;
+  }
+  ack(): void {
+    this.fate = 'acknowledged';
+  }
+  retry(options?: { delaySeconds?: number }): void {
+    this.fate = { retriedAfter: options?.delaySeconds };
+  }
+}
+
+/** @param functions ids and the names that start them. */
+export function dispatchWorld(functions: Record<string, string[]> = { 'app-f': ['a/b'] }) {
+  const base = world();
+  const runs = new MemoryRuns();
+  const configs = Object.entries(functions).map(([id, names]) =>
+    functionConfig.parse({ id, name: id, triggers: names.map((event) => ({ event })) }),
+  );
+  const list: Functions = { list: () => configs };
+  const resent: Resent = new Map();
+  return { ...base, runs, functions: list, resent };
+}
