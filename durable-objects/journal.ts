@@ -1,0 +1,143 @@
+/**
+ * A run's journal in its object's storage: the only user of `ctx.storage` for runs.
+ *
+ *   seq 0     config | the events that started the run      written once
+ *   seq 1     run    | its output                           rewritten when the run starts, fails an attempt, ends
+ *   seq 2...  steps  | their outputs                        one row each
+ *
+ * One table and no index: a fresh object is the dearest thing on this substrate, and every lookup goes through memory.
+ * Texts longer than a row may hold go in pieces to a second table, which is made when the first of them is written.
+ */
+import { splitText } from '../src/lib/json.ts';
+import { limits } from '../src/protocol/limits.ts';
+import type { StoredEvent } from '../src/protocol/event.ts';
+import { load } from '../src/run/commit.ts';
+import type { Run, RunConfig, RunState, Step } from '../src/run/state.ts';
+import type { Changes } from '../src/run/transition.ts';
+import type { JournalPort } from './owner.ts';
+
+const CONFIG = 0;
+const RUN = 1;
+const STEPS = 2;
+
+export class Journal implements JournalPort {
+  readonly #storage: DurableObjectStorage;
+  /** What the alarm was last set to; undefined when that is not known. */
+  #armed: number | null | undefined;
+
+  constructor(storage: DurableObjectStorage) {
+    this.#storage = storage;
+  }
+
+  /** Everything but the payloads; null for an object in which no run has started. */
+  load(): { state: RunState; settled: string[] } | null {
+    if (!this.#exists('journal')) return null;
+    const rows = this.#storage.sql
+      .exec<{ seq: number; head: string }>('SELECT seq, head FROM journal ORDER BY seq')
+      .toArray();
+    const [config, run, ...steps] = rows.map((row) => JSON.parse(row.head) as unknown);
+    const state = load(config as RunConfig, run as Run, steps as Step[]);
+    return { state, settled: settledOrder(steps as Step[]) };
+  }
+
+  /** Rows and alarm together or not at all. @param work writes through `write` and answers when the alarm is next due. */
+  transact(work: () => number | null, now: number): void {
+    this.#storage.transactionSync(() => this.#arm(work(), now));
+  }
+
+  /** Only inside `transact`. */
+  write(changes: Changes, events: () => StoredEvent[]): void {
+    if (changes.config !== undefined) {
+      this.#storage.sql.exec('CREATE TABLE journal (seq INTEGER PRIMARY KEY, head TEXT NOT NULL, data TEXT)');
+      this.#put(CONFIG, changes.config, JSON.stringify(events()));
+    }
+    if (changes.run !== undefined) this.#put(RUN, changes.run, changes.output);
+    if (changes.step !== undefined)
+      this.#put(changes.step.step.seq + STEPS, changes.step.step, changes.step.data);
+  }
+
+  events(): StoredEvent[] {
+    return JSON.parse(this.#data(CONFIG) ?? '[]') as StoredEvent[];
+  }
+
+  /** JSON text; null while there is none. */
+  output(): string | null {
+    return this.#data(RUN);
+  }
+
+  stepData(seq: number): string | null {
+    return this.#data(seq + STEPS);
+  }
+
+  /** The platform has taken the alarm away by firing it. */
+  alarmFired(): void {
+    this.#armed = null;
+  }
+
+  /** For what is not part of a run's transitions; overwrites the alarm. */
+  async rearm(at: number): Promise<void> {
+    this.#armed = at;
+    await this.#storage.setAlarm(at);
+  }
+
+  async alarm(): Promise<number | null> {
+    return await this.#storage.getAlarm();
+  }
+
+  async erase(): Promise<void> {
+    this.#armed = undefined;
+    await this.#storage.deleteAll();
+  }
+
+  /** An alarm in the past might never fire. The write is not awaited: it is part of the transaction. */
+  #arm(next: number | null, now: number): void {
+    const at = next === null ? null : Math.max(next, now + 1);
+    if (at === this.#armed) return;
+    this.#armed = at;
+    void (at === null ? this.#storage.deleteAlarm() : this.#storage.setAlarm(at));
+  }
+
+  #put(seq: number, head: object, data: string | undefined): void {
+    const isLong = data !== undefined && data.length > limits.rowText;
+    this.#storage.sql.exec(
+      `INSERT INTO journal VALUES (?, ?, ?)
+       ON CONFLICT (seq) DO UPDATE SET head = excluded.head, data = coalesce(excluded.data, data)`,
+      seq,
+      JSON.stringify(head),
+      isLong ? '' : (data ?? null),
+    );
+    if (isLong) this.#putPieces(seq, data);
+  }
+
+  #putPieces(seq: number, data: string): void {
+    const { sql } = this.#storage;
+    sql.exec(
+      'CREATE TABLE IF NOT EXISTS piece (seq INTEGER, n INTEGER, text TEXT, PRIMARY KEY (seq, n)) WITHOUT ROWID',
+    );
+    for (const [n, text] of splitText(data, limits.rowText).entries()) {
+      sql.exec('INSERT OR REPLACE INTO piece VALUES (?, ?, ?)', seq, n, text);
+    }
+  }
+
+  /** No JSON text is empty, so an empty one marks pieces. */
+  #data(seq: number): string | null {
+    const { sql } = this.#storage;
+    const row = sql.exec<{ data: string | null }>('SELECT data FROM journal WHERE seq = ?', seq).toArray()[0];
+    if (row === undefined || row.data !== '') return row?.data ?? null;
+    const pieces = sql
+      .exec<{ text: string }>('SELECT text FROM piece WHERE seq = ? ORDER BY n', seq)
+      .toArray();
+    return pieces.map((piece) => piece.text).join('');
+  }
+
+  #exists(table: string): boolean {
+    return this.#storage.sql.exec('SELECT 1 FROM sqlite_master WHERE name = ?', table).toArray().length > 0;
+  }
+}
+
+function settledOrder(steps: Step[]): string[] {
+  return steps
+    .flatMap((step) => (step.state === 'settled' ? [step] : []))
+    .toSorted((a, b) => a.order - b.order)
+    .map((step) => step.id);
+}

@@ -1,0 +1,43 @@
+/**
+ * The one object that sweeps: owns nothing but its alarm. Once armed it stays armed for ever: every alarm sets the next one before
+ * it begins, so that a crash in the middle of a sweep costs a minute and not the sweeps to come.
+ */
+import { DurableObject } from 'cloudflare:workers';
+import { compose } from '../src/compose.ts';
+import { sweep, type Resent, type SweepDeps } from '../src/dispatch/sweep.ts';
+import type { Env } from '../src/env.ts';
+import { MINUTE, SECOND } from '../src/protocol/limits.ts';
+import type { SweeperRpc } from '../src/protocol/rpc.ts';
+import { systemClock } from '../src/clock.ts';
+import { consoleLog } from '../src/log.ts';
+
+const SOON = 5 * SECOND;
+const AFTER_TROUBLE = MINUTE;
+
+/** @param dependencies made at each sweep: bad settings are met again, and put right, without a restart. */
+export function sweeperObject(dependencies: (env: Env) => Omit<SweepDeps, 'resent'> = compose) {
+  return class Sweeper extends DurableObject<Env> implements SweeperRpc {
+    readonly #resent: Resent = new Map();
+
+    /** Soon, not only some time: who arms has just started, and what stopped before it may have left work behind. */
+    async arm(): Promise<void> {
+      const alarm = await this.ctx.storage.getAlarm();
+      if (alarm === null || alarm > systemClock.now() + SOON) await this.#next(SOON);
+    }
+
+    /** Never throws: the platform gives an alarm up after six throws. */
+    override async alarm(): Promise<void> {
+      try {
+        await this.#next(AFTER_TROUBLE);
+        const { nextIn } = await sweep({ ...dependencies(this.env), resent: this.#resent });
+        await this.#next(nextIn);
+      } catch (error) {
+        consoleLog.error('sweeper: a sweep failed', { error });
+      }
+    }
+
+    async #next(delay: number): Promise<void> {
+      await this.ctx.storage.setAlarm(systemClock.now() + delay);
+    }
+  };
+}
