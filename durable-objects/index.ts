@@ -60,7 +60,9 @@ function runDeps(env: Env, configs: Map<string, FunctionConfig>, handlers: Map<s
       retryInterval,
     }),
     find: (functionId) => handlers.get(functionId),
-    send: async (events, from) => ({ ids: await acceptEvents(intake, events, from) }),
+    send: async (events, { runId, ...from }) => ({
+      ids: await acceptEvents(intake, events, { ...from, source: { kind: 'run', id: runId } }),
+    }),
     open: (run) => openEvents(run, parts),
   };
 }

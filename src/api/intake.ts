@@ -23,6 +23,7 @@ async function receive(deps: ApiDeps, c: ApiContext): Promise<Response> {
   try {
     const ids = await acceptRequest(deps.intake, {
       env: access.env,
+      source: { kind: 'key', id: access.keyId },
       body: c.req.raw.body,
       contentLength: c.req.header('content-length') ?? null,
       seed: c.req.header('x-inngest-event-id-seed') ?? null,

@@ -12,8 +12,8 @@ export function eventView({ event, duplicateOf }: EventRecord, user: Json) {
     internal_id: event.internalId,
     account_id: accountUuid(),
     environment_id: environmentUuid(event.env),
-    source: '',
-    source_id: null,
+    source: event.source?.kind ?? '',
+    source_id: event.source?.id ?? null,
     received_at: rfc3339(event.receivedAt),
     /** EVT-28. */
     id: event.id ?? event.internalId,

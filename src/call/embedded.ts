@@ -9,15 +9,18 @@ import { SECOND } from '../protocol/limits.ts';
 import type { Op } from '../protocol/op.ts';
 import type { Clock } from '../ports.ts';
 import type { RunState } from '../run/state.ts';
-import { Execution, type ExecutionHost, type ReachedStep, type StepOutcome } from '../sdk/execution.ts';
+import {
+  afterTurn,
+  Execution,
+  type ExecutionHost,
+  type ReachedStep,
+  type StepOutcome,
+} from '../sdk/execution.ts';
 import { stepTools } from '../sdk/tools.ts';
 import type { Call, Caller, RunHandle } from './caller.ts';
 
 /** How long the code may take to reach a step that is to be retried; then that attempt has failed (VR-10). */
 const SEARCH = 10 * SECOND;
-
-/** Microtasks after which a handler that goes on at all has reached its next step. */
-const TURN = 64;
 
 /** A function's code; `context` is what its handler is given. */
 export type Handler = (context: object) => unknown;
@@ -25,7 +28,10 @@ export type Handler = (context: object) => unknown;
 export interface EmbeddedDeps {
   find(functionId: string): Handler | undefined;
   /** Sends from inside a run; the same seed and moment give the same ids (SV-9). */
-  send(events: object[], from: { env: string; seed: string; at: number }): Promise<{ ids: string[] }>;
+  send(
+    events: object[],
+    from: { env: string; runId: string; seed: string; at: number },
+  ): Promise<{ ids: string[] }>;
   clock: Clock;
   /** The events as the handler sees them, fresh copies each time. A promise only where something is sealed. */
   open(run: RunHandle): object[] | Promise<object[]>;
@@ -163,11 +169,15 @@ export class EmbeddedCaller implements Caller {
       ended,
       settled: run.settled,
       isSettled: (id) => this.#state().steps.get(id)?.state === 'settled',
-      memo: (id) => run.memo(id),
+      memo: (id) => {
+        // Its promise settles now, and all that is waited for then may be a timer.
+        this.#schedulePark();
+        return run.memo(id);
+      },
       send: (events, stepId, nth) => {
         const at = stepId === null ? undefined : this.#firstBegan(stepId);
         const seed = `${runId}:${stepId ?? 'handler'}:${nth}`;
-        return this.#deps.send(events, { env, seed, at: at ?? this.#deps.clock.now() });
+        return this.#deps.send(events, { env, runId, seed, at: at ?? this.#deps.clock.now() });
       },
     };
   }
@@ -198,11 +208,6 @@ export class EmbeddedCaller implements Caller {
     if (state === null) throw new Error('user code is only called for a run that has started');
     return state;
   }
-}
-
-/** In microtasks, not a timer: what the turn wrote and the parking are then one write. */
-async function afterTurn(): Promise<void> {
-  for (let i = 0; i < TURN; i++) await Promise.resolve();
 }
 
 function toOp(step: { id: string; name: string; attempt: number }, outcome: StepOutcome): Op {

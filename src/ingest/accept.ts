@@ -23,6 +23,7 @@ export interface IntakeDeps extends DurableDeps {
 
 export interface IntakeRequest {
   env: string;
+  source?: StoredEvent['source'];
   body: ReadableStream<Uint8Array> | null;
   contentLength: string | null;
   /** The header `x-inngest-event-id-seed`. */
@@ -36,11 +37,13 @@ export async function acceptRequest(deps: IntakeDeps, request: IntakeRequest): P
   const inputs = parseEvents(await readText(request.body, limits.requestBytes));
   const now = deps.clock.now();
   const ids = idsFromHeader(request.seed ?? '', now) ?? randomIds(now, deps.entropy);
-  return accept(deps, inputs, { env: request.env, now, ids, background: request.background });
+  const { env, source, background } = request;
+  return accept(deps, inputs, { env, source, now, ids, background });
 }
 
 export interface Send {
   env: string;
+  source?: StoredEvent['source'];
   /** Names this send, e.g. by run and step: the same text at the same moment gives the same ids. */
   seed: string;
   /** A moment that does not change when the send is repeated, e.g. when its step began. It is the time part of the ids. */
@@ -54,6 +57,7 @@ export async function acceptEvents(deps: IntakeDeps, events: unknown[], send: Se
   const inputs = parseEvents(text);
   return accept(deps, inputs, {
     env: send.env,
+    source: send.source,
     now: deps.clock.now(),
     ids: idsFromText(send.seed, send.at),
     background: () => undefined,
@@ -62,6 +66,7 @@ export async function acceptEvents(deps: IntakeDeps, events: unknown[], send: Se
 
 interface Accepting {
   env: string;
+  source: StoredEvent['source'];
   now: number;
   ids: IdMaker;
   background: Background;
@@ -80,7 +85,7 @@ async function complete(
   deps: IntakeDeps,
   input: EventInput,
   index: number,
-  { env, now, ids }: Accepting,
+  { env, source, now, ids }: Accepting,
 ): Promise<StoredEvent> {
   const user = await sealUser(deps, input, index, env);
   return {
@@ -93,6 +98,7 @@ async function complete(
     ts: input.ts || now,
     ...(input.v == null ? {} : { v: input.v }),
     receivedAt: now,
+    ...(source === undefined ? {} : { source }),
   };
 }
 

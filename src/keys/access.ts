@@ -4,6 +4,7 @@
  */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { hashUuid } from '../lib/hash.ts';
 import { isOneOf } from './compare.ts';
 
 /** The part of the deployment's settings that keys depend on. */
@@ -19,6 +20,11 @@ export interface Access {
   env: string;
 }
 
+/** `keyId` tells keys apart without telling what they are (EVT-39). */
+export interface EventAccess extends Access {
+  keyId: string;
+}
+
 const PREFIX = /^signkey-\w+-/;
 
 function environment(config: Pick<KeyConfig, 'dev'>): string {
@@ -26,9 +32,9 @@ function environment(config: Pick<KeyConfig, 'dev'>): string {
 }
 
 /** EK-14: with keys configured any other is refused, with none configured all are. An empty key is no key (EA-29). */
-export function authorizeEventKey(config: KeyConfig, key: string): Access | null {
-  if (key === '') return null;
-  return config.dev || isOneOf(config.eventKeys, key) ? { env: environment(config) } : null;
+export function authorizeEventKey(config: KeyConfig, key: string): EventAccess | null {
+  if (key === '' || !(config.dev || isOneOf(config.eventKeys, key))) return null;
+  return { env: environment(config), keyId: hashUuid(`event key:${key}`) };
 }
 
 /** @param header the `Authorization` header; in development whatever SDKs put there is ignored (`Bearer undefined`, say). */

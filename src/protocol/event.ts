@@ -63,6 +63,8 @@ export const storedEvent = z.object({
   ts: z.number(),
   v: z.string().optional(),
   receivedAt: z.number(),
+  /** How it came in (EVT-39): by an event key (a hash of it), or from a run. */
+  source: z.object({ kind: z.enum(['key', 'run']), id: z.string() }).optional(),
 });
 export type StoredEvent = z.infer<typeof storedEvent>;
 

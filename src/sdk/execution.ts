@@ -5,8 +5,8 @@
  * Who owns what: the host owns the journal and decides what to run; the execution owns the handler's promises.
  * Invariants:
  *   1. A step that has an outcome never runs again; its promise settles from the journal.
- *   2. Outcomes settle in the order in which they were stored, as far as the handler still asks for them in time: so a race that was
- *      decided once is decided the same way in every replay (MX-27).
+ *   2. Outcomes settle in the order in which they were stored, as far as the handler still asks for them in time, and each has a turn
+ *      of its own: so a race that was decided once is decided the same way in every replay (MX-27).
  *   3. After `stop` no tool call reaches the host, and nothing is reported.
  */
 import { sha1Hex } from '../lib/hash.ts';
@@ -22,6 +22,9 @@ import {
   retryAfterOf,
   StepError,
 } from './errors.ts';
+
+/** Microtasks after which a handler that goes on at all has reached its next step. */
+const TURN = 64;
 
 /** A step that the handler has reached and that has no outcome. */
 export interface ReachedStep {
@@ -65,6 +68,8 @@ export class Execution {
   #position = 0;
   readonly #skipped = new Set<string>();
   #skipScheduled = false;
+  /** A promise has just been settled, and the handler has not yet gone as far as that takes it. */
+  #inTurn = false;
   #stopped = false;
 
   constructor(host: ExecutionHost) {
@@ -73,6 +78,7 @@ export class Execution {
 
   /** Enters the handler; its outcome goes to `host.ended`, in a later turn at the earliest. */
   start(handler: () => unknown): void {
+    if (this.#stopped) return;
     void executionContext.run(this.#context(null), async () => {
       const outcome = await attempt(handler);
       if (!this.#stopped) this.#host.ended(outcome);
@@ -103,9 +109,8 @@ export class Execution {
       if (this.#stopped) return;
       const step = { id, name: name ?? userId, kind };
       this.#pending.set(id, { step, callback, resolve, reject });
-      if (!this.#host.isSettled(id)) this.#host.reached(step);
-      else if (this.#skipped.has(id)) this.#release(id);
-      else this.settle();
+      if (this.#host.isSettled(id)) this.settle();
+      else this.#host.reached(step);
     });
   }
 
@@ -117,11 +122,25 @@ export class Execution {
     return executionContext.run(this.#context(id), () => attempt(callback));
   }
 
-  /** The journal has grown: settles what the handler waits for, in stored order. */
+  /** The journal has grown: settles what the handler waits for, in stored order, one a turn. */
   settle(): void {
-    const { settled } = this.#host;
-    while (this.#position < settled.length && this.#release(settled[this.#position] ?? '')) this.#position++;
-    if (!this.#skipScheduled && this.#hasSettledPending()) this.#scheduleSkip();
+    if (this.#inTurn || this.#stopped) return;
+    const next = this.#nextToSettle();
+    if (next !== null) this.#release(next);
+    else if (!this.#skipScheduled && this.#hasSettledPending()) this.#scheduleSkip();
+  }
+
+  /** The step whose promise settles now; null if the one whose turn it is has not been asked for. */
+  #nextToSettle(): string | null {
+    for (const id of this.#skipped) {
+      if (!this.#pending.has(id)) continue;
+      this.#skipped.delete(id);
+      return id;
+    }
+    const id = this.#host.settled[this.#position];
+    if (id === undefined || !this.#pending.has(id)) return null;
+    this.#position++;
+    return id;
   }
 
   /** MX-12: the first use of an id is hashed as it is, later ones with `:1`, `:2`, ... */
@@ -134,15 +153,18 @@ export class Execution {
     return id;
   }
 
-  /** Settles the step's promise, if the handler has asked for it; tells whether it had. */
-  #release(id: string): boolean {
+  /** Settles the promise of a step that the handler has asked for; the next one when this one's turn is over. */
+  #release(id: string): void {
     const pending = this.#pending.get(id);
-    if (pending === undefined) return false;
     const memo = this.#host.memo(id);
     this.#pending.delete(id);
-    if ('data' in memo) pending.resolve(JSON.parse(memo.data));
-    else pending.reject(new StepError(id, memo.error));
-    return true;
+    if ('data' in memo) pending?.resolve(JSON.parse(memo.data));
+    else pending?.reject(new StepError(id, memo.error));
+    this.#inTurn = true;
+    void afterTurn().then(() => {
+      this.#inTurn = false;
+      this.settle();
+    });
   }
 
   #hasSettledPending(): boolean {
@@ -178,6 +200,11 @@ export class Execution {
 /** A step's id, or its id and the name that people see (ST-2). */
 export type StepId = string | { id: string; name?: string };
 
+/** In microtasks, not a timer: what happens in one turn is then one write. */
+export async function afterTurn(): Promise<void> {
+  for (let i = 0; i < TURN; i++) await null;
+}
+
 /** Calls user code and turns whatever comes of it into an outcome. */
 async function attempt(code: () => unknown): Promise<StepOutcome> {
   let value: unknown;
@@ -203,8 +230,12 @@ async function attempt(code: () => unknown): Promise<StepOutcome> {
 
 function failure(thrown: unknown): StepOutcome {
   const error = serializeError(thrown);
-  if (isNonRetriable(thrown) || isStepError(thrown)) return { ok: false, error, final: true };
-  if (isRetryAfter(thrown)) return { ok: false, error, final: false, retryAfter: retryAfterOf(thrown) };
+  try {
+    if (isNonRetriable(thrown) || isStepError(thrown)) return { ok: false, error, final: true };
+    if (isRetryAfter(thrown)) return { ok: false, error, final: false, retryAfter: retryAfterOf(thrown) };
+  } catch {
+    // Something that throws when it is looked at: an ordinary error.
+  }
   return { ok: false, error, final: false };
 }
 

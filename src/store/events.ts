@@ -6,7 +6,7 @@
  * D1 runs one batch at a time, so of any number of simultaneous duplicates exactly one finds the key free (DD-10).
  */
 import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm';
-import { type JsonObject, splitText } from '../lib/json.ts';
+import { splitText } from '../lib/json.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import { limits } from '../protocol/limits.ts';
 import type { EventQuery, EventRecord } from '../ports.ts';
@@ -18,9 +18,9 @@ type EventRow = typeof event.$inferSelect;
 type PartRow = typeof eventPart.$inferSelect;
 
 export function storeEvents(db: Database, events: readonly StoredEvent[], now: number): Statement[] {
-  const rows = distinct(events).map(({ data, user, v, ...columns }) => ({
+  const rows = distinct(events).map(({ data, user, v, source, ...columns }) => ({
     ...columns,
-    body: JSON.stringify({ data, user, v }),
+    body: JSON.stringify({ data, user, v, source }),
   }));
   const keys = rows.filter((row) => row.id !== undefined);
   const long = rows.filter((row) => row.body.length > limits.rowText);
@@ -179,18 +179,16 @@ function records(rows: EventRow[], parts: PartRow[]): EventRecord[] {
   const bodies = Map.groupBy(parts, (part) => part.internalId);
   return rows.map((row) => {
     const text = row.body ?? (bodies.get(row.internalId) ?? []).map((part) => part.text).join('');
-    const { data, user, v } = JSON.parse(text) as { data: JsonObject; user?: string; v?: string };
+    const body = JSON.parse(text) as Pick<StoredEvent, 'data' | 'user' | 'v' | 'source'>;
     const { internalId, env, name, ts, receivedAt } = row;
     const stored: StoredEvent = {
       internalId,
       env,
       name,
-      data,
       ts,
       receivedAt,
-      ...(user === undefined ? {} : { user }),
+      ...body,
       ...(row.id === null ? {} : { id: row.id }),
-      ...(v === undefined ? {} : { v }),
     };
     return { event: stored, duplicateOf: row.duplicateOf };
   });

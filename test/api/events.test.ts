@@ -50,6 +50,22 @@ describe('GET /v1/events/:id', () => {
     });
   });
 
+  test('says how it came in, and tells keys apart without showing them (EVT-39)', async () => {
+    const w = apiWorld({ eventKeys: ['key-one', 'key-two'] });
+    const sent = await Promise.all(
+      ['key-one', 'key-two'].map((key) => w.call('POST', `/e/${key}`, { body: '{"name":"a"}' })),
+    );
+    const sources = await Promise.all(
+      sent.map(async (answer) => {
+        const { ids } = (await answer.json()) as { ids: string[] };
+        return (await w.get(`/v1/events/${ids[0]}`)).body.data;
+      }),
+    );
+    expect(sources.map((event) => event.source)).toEqual(['key', 'key']);
+    expect(sources[0].source_id).toMatch(UUID);
+    expect(sources[1].source_id).not.toBe(sources[0].source_id);
+  });
+
   test('opens user (EVT-11)', async () => {
     const w = apiWorld();
     const user = await w.seal.seal({ external_id: 'u' }, 'production');

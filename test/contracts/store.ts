@@ -94,6 +94,7 @@ function keepsEvents(store: () => Store): void {
       id: 'order-1',
       v: '2030-01-02.1',
       user: 'sealed',
+      source: { kind: 'key', id: 'k' },
       ts: 1,
       data: { a: [1, { b: null }] },
     });
