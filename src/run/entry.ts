@@ -65,8 +65,9 @@ export function watchdog(state: RunState, now: number): Transition {
   const losses = run.losses + 1;
   const until = afterLoss(losses, now);
   if (until === null) return runLost(state, now);
-  if (until > now)
-    return { changes: { run: { ...run, losses, due: until }, live: { phase: 'parked' } }, effects: [] };
+  // A retry of the handler that lies ahead is waited for: until then nothing executes.
+  const due = Math.max(run.due ?? now, until);
+  if (due > now) return { changes: { run: { ...run, losses, due }, live: { phase: 'parked' } }, effects: [] };
   const next = { ...run, losses, startedAt: run.startedAt ?? now };
   return { changes: { run: next, live: entered(now) }, effects: callHandler(next) };
 }

@@ -109,7 +109,7 @@ function failedForGood(state: RunState, op: Op, error: SerializedError, now: num
 }
 
 function sleeps(state: RunState, op: Sleep, now: number): Transition {
-  if (state.steps.has(op.id)) return nothing;
+  if (state.steps.has(op.id) || state.live.steps.has(op.id)) return nothing;
   if (state.run.cancelAt !== null) return nothing;
   if (isOneTooMany(state, op.id)) return stepLimit(state, now);
   const due = moment(op.until, now);

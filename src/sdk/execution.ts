@@ -202,7 +202,7 @@ export type StepId = string | { id: string; name?: string };
 
 /** In microtasks, not a timer: what happens in one turn is then one write. */
 export async function afterTurn(): Promise<void> {
-  for (let i = 0; i < TURN; i++) await null;
+  for (let i = 0; i < TURN; i++) await Promise.resolve();
 }
 
 /** Calls user code and turns whatever comes of it into an outcome. */

@@ -1,0 +1,267 @@
+/**
+ * One run in memory, with its real owner and its real embedded caller: the journal is a fake, the clock is moved by hand. User code
+ * goes on in real turns of the event loop, so nothing here waits for time to pass.
+ */
+import { RunOwner } from '../../durable-objects/owner.ts';
+import { EmbeddedCaller, type Handler } from '../../src/call/embedded.ts';
+import type { RunHandle } from '../../src/call/caller.ts';
+import type { StoredEvent } from '../../src/protocol/event.ts';
+import type { RunSummary, RunTrace } from '../../src/protocol/run.ts';
+import type { RunConfig } from '../../src/run/state.ts';
+import type { stepTools } from '../../src/sdk/tools.ts';
+import { copyRows, memoryJournal, noRows, type JournalRows, type MemoryJournal } from '../fakes/journal.ts';
+
+export const NOW = 1_800_000_000_000;
+
+/** What a handler is given. */
+export interface Context {
+  event: { name: string; data: Record<string, unknown> };
+  events: unknown[];
+  step: ReturnType<typeof stepTools>;
+  runId: string;
+  attempt: number;
+  maxAttempts: number;
+}
+
+export type Code = (context: Context) => unknown;
+
+export const event: StoredEvent = {
+  internalId: '01J0000000000000000000EVNT',
+  env: 'main',
+  name: 'shop/order.placed',
+  data: { n: 1 },
+  ts: NOW,
+  receivedAt: NOW,
+};
+
+type Limits = Pick<RunConfig, 'maxAttempts' | 'maxSteps' | 'stepRuntime' | 'retryInterval'>;
+
+export interface WorldOptions extends Partial<Limits> {
+  /** The object is lost at this transaction: before it is written, or after that and before anything is done about it. */
+  lostAt?: { transaction: number; written: boolean };
+  startAt?: number;
+}
+
+interface Sent {
+  events: object[];
+  seed: string;
+  at: number;
+}
+
+/** An object in memory; the next one is made from its rows. */
+interface Life {
+  owner: RunOwner;
+  caller: EmbeddedCaller;
+  journal: MemoryJournal;
+  lost: boolean;
+}
+
+export class World {
+  now = NOW;
+  /** What the handler runs; a deploy replaces it. */
+  code: Code;
+  readonly reported: RunSummary[] = [];
+  readonly sent: Sent[] = [];
+  /** What the engine logged; nothing, unless the journal is broken. */
+  readonly errors: string[] = [];
+  /** How often the handler was entered. */
+  entries = 0;
+  transactions = 0;
+  #rows: JournalRows = noRows();
+  #life: Life;
+  readonly #options: WorldOptions;
+
+  constructor(code: Code, options: WorldOptions = {}) {
+    this.code = code;
+    this.#options = options;
+    this.#life = this.#live();
+  }
+
+  get owner(): RunOwner {
+    return this.#life.owner;
+  }
+
+  get rows(): JournalRows {
+    return this.#rows;
+  }
+
+  get ended(): boolean {
+    return this.owner.state?.run.end != null;
+  }
+
+  get status(): string {
+    return this.owner.state?.run.end?.status ?? 'Running';
+  }
+
+  /** JSON value. */
+  get output(): unknown {
+    const text = this.#life.journal.output();
+    return text === null ? null : (JSON.parse(text) as unknown);
+  }
+
+  trace(): Promise<RunTrace | null> {
+    return this.owner.trace();
+  }
+
+  async start(): Promise<this> {
+    const startAt = this.#options.startAt ?? this.now;
+    const request = {
+      runId: 'run',
+      env: 'main',
+      functionId: 'app-fn',
+      events: [event],
+      startAt,
+      queuedAt: NOW,
+    };
+    await this.owner.start(request);
+    await this.quiet();
+    // Whoever starts a run does it again until it is done.
+    await this.owner.start(request);
+    await this.quiet();
+    return this;
+  }
+
+  /** Until user code gives no more news, without any time passing. */
+  async quiet(): Promise<this> {
+    for (let calm = 0, seen = -1; calm < 4; calm++) {
+      if (this.#life.lost) this.revive();
+      if (this.transactions !== seen) calm = 0;
+      seen = this.transactions;
+      await new Promise<void>((resolve) => void setTimeout(resolve, 0));
+    }
+    return this;
+  }
+
+  /** Moves the clock to the alarm and lets it go off. */
+  async ring(): Promise<this> {
+    const at = this.#rows.alarm;
+    if (at === null) throw new Error('no alarm is set: nothing would ever happen again');
+    this.now = Math.max(this.now, at);
+    await this.owner.alarm();
+    if (this.errors.length > 0) throw new Error(this.errors.join());
+    // An alarm during which the object is lost goes off again.
+    if (this.#life.lost && this.#rows.alarm === null) this.#rows.alarm = this.now;
+    return this.quiet();
+  }
+
+  async pass(ms: number): Promise<this> {
+    const until = this.now + ms;
+    while (this.#rows.alarm !== null && this.#rows.alarm <= until) await this.ring();
+    this.now = until;
+    return this;
+  }
+
+  async toEnd(rings = 500): Promise<this> {
+    for (let n = 0; !this.ended; n++) {
+      if (n === rings) throw new Error(`the run has not ended after ${rings} alarms`);
+      await this.ring();
+    }
+    return this;
+  }
+
+  async run(): Promise<this> {
+    await this.start();
+    return this.toEnd();
+  }
+
+  /** The object is lost with all that it had in memory. */
+  crash(): this {
+    this.#life.lost = true;
+    this.revive();
+    return this;
+  }
+
+  revive(): void {
+    this.#life.caller.stop();
+    this.#life = this.#live();
+  }
+
+  #live(): Life {
+    const journal = memoryJournal(this.#rows);
+    const life = { journal, lost: false } as Life;
+    life.owner = new RunOwner({
+      journal: this.#mortal(life, journal),
+      clock: { now: () => this.now },
+      log: { error: (message) => void this.errors.push(message) },
+      caller: (run) => this.#caller(life, run),
+      limits: () => ({
+        maxAttempts: this.#options.maxAttempts ?? 5,
+        maxSteps: this.#options.maxSteps ?? 1_000,
+        stepRuntime: this.#options.stepRuntime ?? 7_200_000,
+        retryInterval: this.#options.retryInterval === undefined ? 1_000 : this.#options.retryInterval,
+      }),
+      report: async (summary) => void this.reported.push(summary),
+      abort: () => {
+        life.lost = true;
+      },
+    });
+    return life;
+  }
+
+  /** A journal whose object is lost at the transaction that the options name. */
+  #mortal(life: Life, journal: MemoryJournal): MemoryJournal {
+    return {
+      ...journal,
+      alarmFired: () => {
+        if (!life.lost) journal.alarmFired();
+      },
+      transact: (work, now) => {
+        if (life.lost) return;
+        const { lostAt } = this.#options;
+        this.transactions++;
+        const dies = this.transactions === lostAt?.transaction;
+        if (!dies || lostAt?.written) journal.transact(work, now);
+        if (!dies) return;
+        life.lost = true;
+        // What the dying object still does must not be seen.
+        this.#rows = copyRows(journal.rows);
+      },
+    };
+  }
+
+  #caller(life: Life, run: RunHandle): { call: EmbeddedCaller['call']; stop(): void } {
+    const handle: RunHandle = {
+      get state() {
+        return run.state;
+      },
+      settled: run.settled,
+      events: () => run.events(),
+      memo: (id) => run.memo(id),
+      feed: (input) => {
+        if (!life.lost) run.feed(input);
+      },
+    };
+    const handler: Handler = (context) => {
+      this.entries++;
+      return this.code(context as Context);
+    };
+    life.caller = new EmbeddedCaller(handle, {
+      find: () => handler,
+      clock: { now: () => this.now },
+      send: async (events, { seed, at }) => {
+        this.sent.push({ events, seed, at });
+        return { ids: events.map((_, n) => `${seed}:${n}`) };
+      },
+      open: () => run.events().map(({ name, data, ts }) => ({ name, data, ts })),
+    });
+    return {
+      call: (call) => {
+        if (!life.lost) life.caller.call(call);
+      },
+      stop: () => {
+        if (!life.lost) life.caller.stop();
+      },
+    };
+  }
+}
+
+/** A promise that others settle. */
+export function gate<T = unknown>() {
+  let open!: (value: T) => void;
+  let fail!: (error: unknown) => void;
+  const promise = new Promise<T>((resolve, reject) => {
+    open = resolve;
+    fail = reject;
+  });
+  return { promise, open, fail };
+}
