@@ -1,0 +1,49 @@
+/** What befalls the world between two of its turns. */
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import type { SimEngine } from './engine.ts';
+import type { Faults } from './faults.ts';
+import type { RunObject } from './objects.ts';
+import type { World } from './world.ts';
+
+const JUMPS = [SECOND, MINUTE, 10 * MINUTE, HOUR, DAY];
+
+export function strike(world: World, engine: SimEngine, faults: Faults, stepRuntime: number): void {
+  if (faults.isHealed) return;
+  const awake = engine.objects.awake();
+  if (awake.length > 0 && faults.strikes('object crashes')) drop(world, faults.pick(awake), 'crashes');
+  const idle = engine.objects.awake().filter(isIdle);
+  if (idle.length > 0 && faults.strikes('object evicted')) drop(world, faults.pick(idle), 'is evicted');
+  const work = world.process.children.filter(({ name }) => !name.startsWith('object'));
+  if (work.length > 0 && faults.strikes('work killed')) {
+    const life = faults.pick(work);
+    world.note(() => `${life.name} is killed`);
+    life.die();
+  }
+  if (faults.strikes('clock jumps')) jump(world, engine, faults, stepRuntime);
+  if (faults.strikes('process crashes')) engine.crash();
+}
+
+/** The mode in which nothing stays in memory: every owner goes as soon as nothing that it waits for needs it. */
+export function evictAll(engine: SimEngine): void {
+  for (const object of engine.objects.awake()) if (isIdle(object)) object.incarnation?.life.die();
+}
+
+function isIdle({ incarnation }: RunObject): boolean {
+  return incarnation !== null && incarnation.busy === 0 && !incarnation.stand.isWaiting;
+}
+
+function drop(world: World, object: RunObject, how: string): void {
+  world.note(() => `${object.id} ${how}`);
+  object.incarnation?.life.die();
+}
+
+/** Never so far that an answer which the program says comes in time would come too late. */
+function jump(world: World, engine: SimEngine, faults: Faults, stepRuntime: number): void {
+  const since = engine.objects.awake().map(({ incarnation }) => incarnation?.stand.waitingSince ?? Infinity);
+  const most = Math.min(Infinity, ...since) + stepRuntime * 0.7;
+  const to = Math.min(world.now + faults.pick(JUMPS), most);
+  if (to <= world.now) return;
+  world.note(() => `the clock jumps by ${Math.round((to - world.now) / SECOND)} s`);
+  world.disturbance += to - world.now;
+  world.now = Math.floor(to);
+}

@@ -1,0 +1,133 @@
+/** The real parts put together on simulated ports, as src/compose.ts and durable-objects/index.ts do it on the platform's. */
+import { acceptEvents, type IntakeDeps } from '../../src/ingest/accept.ts';
+import { systemTimer } from '../../src/ingest/patience.ts';
+import { consumeRuns } from '../../src/dispatch/close.ts';
+import { consumeEvents, type EventsDeps } from '../../src/dispatch/consume.ts';
+import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
+import type { Env } from '../../src/env.ts';
+import { objectRuns } from '../../src/objects.ts';
+import type { Log, Runs } from '../../src/ports.ts';
+import { DAY } from '../../src/protocol/limits.ts';
+import type { FunctionConfig } from '../../src/protocol/function.ts';
+import type { EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
+import type { Bug } from './bugs.ts';
+import type { Faults } from './faults.ts';
+import { Life, within } from './life.ts';
+import { RunObjects } from './objects.ts';
+import type { Program } from './programs.ts';
+import { SimQueue } from './queue.ts';
+import { keyOf, simStore, type SimStore } from './store.ts';
+import { SimSweeper } from './sweeper.ts';
+import type { World } from './world.ts';
+
+export const RETENTION = 400 * DAY;
+
+export interface EngineOptions {
+  programs: Map<string, Program>;
+  stepRuntime: number;
+  retryInterval: number | null;
+  /** The platform's queues keep their messages over a stop of the process; the local ones do not. */
+  queuesLast: boolean;
+  bug: Bug;
+}
+
+export class SimEngine {
+  readonly db: SimStore;
+  readonly objects: RunObjects;
+  readonly intake: IntakeDeps;
+  readonly runs: Runs;
+  readonly sweeper: SimSweeper;
+  /** What was given up. */
+  readonly dead: string[] = [];
+  /** Events that were in a queue alone when it lost its messages, by the `key` in their data. */
+  readonly lost = new Set<string>();
+  readonly #world: World;
+  readonly #queuesLast: boolean;
+  readonly #events: SimQueue<EventsMessage>;
+  readonly #ended: SimQueue<RunsMessage>;
+  readonly #functions: readonly FunctionConfig[];
+  readonly #log: Log;
+  #resent: SweepDeps['resent'] = new Map();
+
+  constructor(world: World, faults: Faults, { bug, queuesLast, ...options }: EngineOptions) {
+    this.#world = world;
+    this.#queuesLast = queuesLast;
+    this.#functions = [...options.programs.values()].map(configOf);
+    this.#log = {
+      error: (message, { error }) =>
+        world.note(() => `log: ${message} ${error instanceof Error ? error.message : ''}`),
+    };
+    this.db = simStore(world, faults, RETENTION);
+    Object.assign(this.db.store, bug.store);
+    this.#events = new SimQueue('EVENTS', world, faults, (messages) =>
+      consumeEvents(messages, this.#dispatch()),
+    );
+    this.#ended = new SimQueue('RUNS', world, faults, (messages) => consumeRuns(messages, this.#dispatch()));
+    this.sweeper = new SimSweeper(world, () => this.#sweep());
+    this.intake = {
+      store: this.db.store,
+      events: this.#events,
+      clock: world.clock,
+      log: this.#log,
+      timer: systemTimer,
+      seal: null,
+      entropy: { bytes: (length) => world.random.bytes(length) },
+      arm: () => this.sweeper.arm(),
+    };
+    this.objects = new RunObjects(world, faults, {
+      ...options,
+      report: (summary) => this.#ended.send([{ runs: [summary] }]),
+      send: async (events, from) => ({ ids: await acceptEvents(this.intake, events, from) }),
+      log: this.#log,
+      ...bug.objects,
+    });
+    const binding = { idFromName: (id: string) => id, get: (id: string) => this.objects.stub(id) };
+    this.runs = objectRuns({ RUN: binding } as unknown as Env);
+  }
+
+  /** Everything in memory is gone, the local queues' messages with it; rows and alarms are kept. */
+  crash(): void {
+    this.#world.note(() => 'the process stops and starts again');
+    this.#world.process.die();
+    this.#world.process = new Life('process', null);
+    this.#resent = new Map();
+    this.#ended.restart(this.#queuesLast);
+    for (const { events = [] } of this.#events.restart(this.#queuesLast)) {
+      for (const key of events.map(keyOf)) if (!this.db.stored.has(key)) this.lost.add(key);
+    }
+  }
+
+  /** A sweep outside of the simulated order of things: what has expired goes. */
+  async sweepNow(): Promise<void> {
+    await within(this.#world.process, () => sweep({ ...this.#sweep(), store: this.db.inside }));
+  }
+
+  #dispatch(): EventsDeps {
+    return {
+      store: this.db.store,
+      runs: this.runs,
+      functions: { list: () => this.#functions },
+      dead: {
+        send: async (letters) => void this.dead.push(...letters.map((letter) => JSON.stringify(letter))),
+      },
+      clock: this.#world.clock,
+      log: this.#log,
+    };
+  }
+
+  #sweep(): SweepDeps {
+    const { store } = this.db;
+    return {
+      store,
+      events: this.#events,
+      runs: this.runs,
+      clock: this.#world.clock,
+      log: this.#log,
+      resent: this.#resent,
+    };
+  }
+}
+
+function configOf({ id, triggers, maxAttempts }: Program): FunctionConfig {
+  return { id, name: id, triggers: triggers.map((event) => ({ event })), retries: maxAttempts - 1 };
+}

@@ -1,0 +1,104 @@
+/** Those outside: senders of events, who try again where they can, and somebody who cancels runs. */
+import { acceptRequest, type IntakeDeps } from '../../src/ingest/accept.ts';
+import { Refusal } from '../../src/ingest/refusal.ts';
+import { HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { Fault } from './faults.ts';
+import { Life, within } from './life.ts';
+import { untilDeath } from './objects.ts';
+import { NAMES } from './programs.ts';
+import type { Random } from './random.ts';
+import { EPOCH, type World } from './world.ts';
+
+export const ENV = 'prod';
+
+/** One event of the history. Those with the same `id` are one event for the engine. */
+export interface PlannedEvent {
+  /** Travels in the event's data, so that its runs are found. */
+  key: string;
+  at: number;
+  name: string;
+  id: string | null;
+  /** Base64 of ten bytes: repeats of the request give the same internal ids. */
+  seed: string | null;
+  /** In the future, at times. */
+  ts: number | null;
+  /** Too large for a queue message. */
+  isLarge: boolean;
+}
+
+export interface Sent {
+  event: PlannedEvent;
+  accepted: boolean;
+  /** When it was sent, again and again until it was accepted. */
+  at: number[];
+}
+
+export function planEvents(random: Random, count: number, period: number): PlannedEvent[] {
+  return Array.from({ length: count }, (_, index) => {
+    const at = EPOCH + random.between(0, period);
+    const id = random.chance(0.5) ? `id-${random.between(0, count * 2)}` : null;
+    const seed = random.chance(0.6) ? btoa(String.fromCharCode(...random.bytes(10))) : null;
+    const ts = random.chance(0.15) ? at + random.between(-MINUTE, HOUR) : null;
+    const key = id ?? `event-${index}`;
+    // Events with one id are sent within a day, and so have one set of runs: they had better say the same.
+    const name = id === null ? random.pick(NAMES) : (NAMES[Number(id.slice(3)) % NAMES.length] ?? '');
+    return { key, at, name, id, seed, ts, isLarge: random.chance(0.04) };
+  });
+}
+
+export class Senders {
+  readonly sent: Sent[] = [];
+  readonly #world: World;
+  readonly #intake: IntakeDeps;
+
+  constructor(world: World, intake: IntakeDeps) {
+    this.#world = world;
+    this.#intake = intake;
+  }
+
+  plan(event: PlannedEvent): void {
+    const sent = { event, accepted: false, at: [] };
+    this.sent.push(sent);
+    this.#later(event.at, sent);
+  }
+
+  #later(at: number, sent: Sent): void {
+    const run = () => void this.#post(sent);
+    this.#world.schedule(at, `${sent.event.key} (${sent.event.name}) is sent`, run, {
+      life: this.#world.outside,
+    });
+  }
+
+  async #post(sent: Sent): Promise<void> {
+    sent.at.push(this.#world.now);
+    const life = new Life('request', this.#world.process);
+    try {
+      await untilDeath(life, () => this.#request(life, sent.event, sent.at[0] ?? 0));
+      sent.accepted = true;
+      this.#world.note(() => `${sent.event.key} is accepted`);
+    } catch (error) {
+      if (!(error instanceof Refusal || error instanceof Fault))
+        this.#world.violated(`intake threw ${String(error)}`);
+      this.#world.note(() => `${sent.event.key} is not accepted: ${String(error)}`);
+      // Without an id or a seed a repeat would be another event.
+      if (sent.event.id === null && sent.event.seed === null) return;
+      within(this.#world.outside, () =>
+        this.#later(this.#world.now + this.#world.random.between(SECOND, MINUTE), sent),
+      );
+    }
+  }
+
+  #request(life: Life, { key, name, id, seed, ts, isLarge }: PlannedEvent, first: number): Promise<string[]> {
+    const event = { name, data: { key, ...(isLarge ? { padding: 'x'.repeat(62_000) } : {}) }, id, ts };
+    const text = JSON.stringify(this.#world.random.chance(0.5) ? event : [event]);
+    const body = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new TextEncoder().encode(text));
+        controller.close();
+      },
+    });
+    const header = seed === null ? null : `${first},${seed}`;
+    const background = (work: Promise<unknown>) => void work.finally(() => life.end());
+    return acceptRequest(this.#intake, { env: ENV, body, contentLength: null, seed: header, background });
+  }
+}

@@ -1,0 +1,54 @@
+/** A failing history made smaller: the fewest faults, then events, then cancellations with which it still fails. */
+import { simulate, type Options, type Outcome } from './history.ts';
+
+export interface Failure {
+  options: Options;
+  outcome: Outcome;
+}
+
+const BOUNDS = ['faults', 'events', 'cancels'] as const;
+
+export async function shrink(options: Options): Promise<Failure> {
+  let smallest = options;
+  let outcome = await simulate({ ...options, isLogged: true });
+  for (const bound of BOUNDS) {
+    const most = bound === 'faults' ? sum(outcome.faults.values()) : outcome[bound];
+    for (let tried = 0; tried < most; tried++) {
+      const smaller = { ...smallest, [bound]: tried };
+      const found = await simulate({ ...smaller, isLogged: true });
+      if (found.violations.length === 0) continue;
+      smallest = smaller;
+      outcome = found;
+      break;
+    }
+  }
+  return { options: smallest, outcome };
+}
+
+/** What to type to see it again. */
+export function command({ seed, alwaysEvict, faults, events, cancels }: Options): string {
+  const bounds = Object.entries({ faults, events, cancels }).flatMap(([name, most]) =>
+    most === undefined ? [] : [`--${name} ${most}`],
+  );
+  return [
+    'npm run sim --',
+    `--seed ${seed}`,
+    ...(alwaysEvict === true ? ['--always-evict'] : []),
+    ...bounds,
+  ].join(' ');
+}
+
+export function report({ options, outcome }: Failure): string {
+  return [
+    `seed ${options.seed}: ${outcome.violations[0] ?? 'passes'}`,
+    ...outcome.violations.slice(1).map((violation) => `  ${violation}`),
+    '',
+    ...outcome.log,
+    '',
+    `again: ${command(options)}`,
+  ].join('\n');
+}
+
+export function sum(numbers: Iterable<number>): number {
+  return [...numbers].reduce((total, number) => total + number, 0);
+}

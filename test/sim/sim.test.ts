@@ -1,0 +1,60 @@
+/** The simulator on fixed seeds, and proof that it finds what it is there to find. `npm run sim` runs new seeds. */
+import { expect, test } from 'vitest';
+import { bugs, type Bug } from './bugs.ts';
+import { simulate, type Options } from './history.ts';
+import { command, report, shrink } from './shrink.ts';
+
+const SEEDS = 600;
+/** Each bug is found within so many seeds. */
+const BOUND = 100;
+
+/** The first of the seeds that fails. */
+async function firstFailure(seeds: number, options: Omit<Options, 'seed'>): Promise<number | null> {
+  for (let seed = 1; seed <= seeds; seed++) {
+    const { violations } = await simulate({ ...options, seed });
+    if (violations.length > 0) return seed;
+  }
+  return null;
+}
+
+async function explain(seed: number | null, options: Omit<Options, 'seed'>): Promise<string> {
+  return seed === null ? 'all hold' : report(await shrink({ ...options, seed }));
+}
+
+test.each([
+  ['crashes, losses, repeats and jumps end where the straight run ends', {}],
+  ['an owner that keeps nothing in memory ends there too', { alwaysEvict: true }],
+])('%s', { timeout: 60_000 }, async (_, options) => {
+  expect(await explain(await firstFailure(SEEDS, options), options)).toBe('all hold');
+});
+
+test('a seed repeats its history exactly', async () => {
+  for (let seed = 1; seed <= 40; seed++) {
+    const first = await simulate({ seed, isLogged: true });
+    const second = await simulate({ seed, isLogged: true });
+    expect(second.log).toEqual(first.log);
+    expect(first.log.length).toBeGreaterThan(3);
+  }
+});
+
+test.each(Object.entries<Bug>(bugs))(
+  'finds the bug "%s", and nothing without it',
+  { timeout: 60_000 },
+  async (_, bug) => {
+    const seed = await firstFailure(BOUND, { bug });
+    expect(seed).not.toBeNull();
+    const options = { seed: seed ?? 0 };
+    expect((await simulate(options)).violations).toEqual([]);
+  },
+);
+
+test('a failing history is made smaller and says how to repeat it', { timeout: 60_000 }, async () => {
+  const bug = bugs['report lost'];
+  const seed = (await firstFailure(BOUND, { bug })) ?? 0;
+  const whole = await simulate({ seed, bug });
+  const { options, outcome } = await shrink({ seed, bug });
+  expect(outcome.violations.length).toBeGreaterThan(0);
+  expect(outcome.events).toBeLessThanOrEqual(whole.events);
+  expect(outcome.faults.size).toBe(0);
+  expect(command(options)).toMatch(new RegExp(`^npm run sim -- --seed ${seed} --faults 0`));
+});

@@ -1,0 +1,62 @@
+/** The store behind a network: slow at times, and failing before or after it did what it was asked. */
+import type { Store } from '../../src/ports.ts';
+import { MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { memoryStore } from '../fakes/store.ts';
+import type { StoredEvent } from '../../src/protocol/event.ts';
+import { Fault, type Faults } from './faults.ts';
+import type { World } from './world.ts';
+
+const LATENCY = 8;
+const STALL = { least: SECOND, most: MINUTE };
+const OUTAGE = { least: 5 * SECOND, most: 20 * MINUTE };
+
+export interface SimStore {
+  /** By the `key` in their data: the events that the store has. */
+  stored: ReadonlySet<string>;
+  /** What the engine is given. */
+  store: Store;
+  /** The same rows without a network in between. */
+  inside: Store;
+}
+
+export function simStore(world: World, faults: Faults, retention: number): SimStore {
+  const inside = memoryStore({ retention });
+  const stored = new Set<string>();
+  let outageUntil = 0;
+
+  async function call<Result>(
+    name: string,
+    events: StoredEvent[],
+    work: () => Promise<Result>,
+  ): Promise<Result> {
+    await world.hop(LATENCY);
+    if (!faults.isHealed && faults.strikes('store outage'))
+      outageUntil = world.now + faults.between(OUTAGE.least, OUTAGE.most);
+    if (faults.strikes('store stalls')) await world.hop(faults.between(STALL.least, STALL.most));
+    if (faults.isHealed) outageUntil = 0;
+    if (world.now < outageUntil) throw new Fault(`store: ${name} during an outage`);
+    if (faults.strikes('store refuses')) throw new Fault(`store: ${name} refused`);
+    const result = await work();
+    if (name === 'insertEvents' || name === 'admit') for (const event of events) stored.add(keyOf(event));
+    await world.hop(LATENCY);
+    if (faults.strikes('store fails after it took effect'))
+      throw new Fault(`store: ${name} answered nothing`);
+    return result;
+  }
+
+  const store = Object.fromEntries(
+    Object.entries(inside).map(([name, method]) => [
+      name,
+      (...args: unknown[]) =>
+        call(name, args[0] as StoredEvent[], () =>
+          (method as (...input: unknown[]) => Promise<unknown>)(...args),
+        ),
+    ]),
+  );
+  return { store: store as unknown as Store, inside, stored };
+}
+
+/** Every event of a history carries its name in its data. */
+export function keyOf({ data }: { data: StoredEvent['data'] }): string {
+  return typeof data['key'] === 'string' ? data['key'] : '';
+}
