@@ -25,7 +25,7 @@ export interface Context {
 
 export type Code = (context: Context) => unknown;
 
-export const event: StoredEvent = {
+const event: StoredEvent = {
   internalId: '01J0000000000000000000EVNT',
   env: 'main',
   name: 'shop/order.placed',

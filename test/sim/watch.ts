@@ -3,7 +3,7 @@
  * those of the invariants in src/run/apply.ts.
  */
 import type { Changes } from '../../src/run/transition.ts';
-import type { SettledStep } from '../../src/run/state.ts';
+import type { Run, SettledStep } from '../../src/run/state.ts';
 import type { World } from './world.ts';
 
 const HANDLER = '';
@@ -69,6 +69,9 @@ export class RunWatch {
       this.#violated(`(5) step ${key} begins after the cancellation`);
     if (this.settled.has(key)) this.#violated(`(2) step ${key}, which is finished, runs again`);
     if (attempt === undefined) return this.#violated(`step ${key} runs and the run does not know it`);
+    if (attempt > 0 && (this.#due.get(key) ?? 0) > this.#world.now) {
+      this.#violated(`step ${key} is tried again before its time`);
+    }
     const failed = this.failures.get(key)?.length ?? 0;
     if (attempt !== failed)
       this.#violated(`(3) step ${key} runs as attempt ${attempt} after ${failed} failures`);
@@ -95,16 +98,22 @@ export class RunWatch {
       this.program = config.functionId;
       this.maxAttempts = config.maxAttempts;
     }
-    if (run !== undefined) {
-      if (run.end !== null) [this.ended, this.endedAt] = [run.end.status, run.end.at];
-      if (this.cancelledAt === null && run.end?.status === 'Cancelled') this.cancelledAt = run.end.at;
-      this.cancelledAt ??= run.cancelAt;
-      this.#due.set(HANDLER, run.due ?? Infinity);
-      this.#world.note(
-        () => `${this.#runId} ${run.end?.status ?? `entry ${run.entry} attempt ${run.attempt}`}`,
-      );
-    }
+    if (run !== undefined) this.#takeRun(run);
     if (step !== undefined) this.#takeStep(step);
+  }
+
+  #takeRun(run: Run): void {
+    if (run.end !== null) [this.ended, this.endedAt] = [run.end.status, run.end.at];
+    if (this.cancelledAt === null && run.end?.status === 'Cancelled') this.cancelledAt = run.end.at;
+    this.cancelledAt ??= run.cancelAt;
+    const due = this.#due.get(HANDLER) ?? Infinity;
+    const goesOn = run.end === null && run.cancelAt === null && due !== Infinity;
+    if (goesOn && due > this.#world.now && (run.due ?? 0) < due)
+      this.#violated('enters the handler before its time');
+    this.#due.set(HANDLER, run.due ?? Infinity);
+    this.#world.note(
+      () => `${this.#runId} ${run.end?.status ?? `entry ${run.entry} attempt ${run.attempt}`}`,
+    );
   }
 
   #takeStep({ step, data }: NonNullable<Changes['step']>): void {
