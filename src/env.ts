@@ -1,5 +1,5 @@
 /** The Worker's bindings, and its settings parsed once. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { parseDuration } from './lib/duration.ts';
 import { limits } from './protocol/limits.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from './protocol/message.ts';
@@ -11,6 +11,7 @@ export interface Env {
   DEAD: Queue<DeadMessage>;
   RUN: DurableObjectNamespace;
   SWEEPER: DurableObjectNamespace;
+  CRON: DurableObjectNamespace;
   /** `1` opens everything: no keys are asked for. For local development only. */
   STEPWELL_DEV?: string;
   /** Event keys, separated by commas. */

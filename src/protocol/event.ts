@@ -1,5 +1,5 @@
 /** The event: as a sender writes it, and as the engine keeps it (EVT group). */
-import { z } from 'zod';
+import * as z from 'zod';
 import { isObject, type JsonObject } from '../lib/json.ts';
 import { limits } from './limits.ts';
 
@@ -65,6 +65,8 @@ export const storedEvent = z.object({
   receivedAt: z.number(),
   /** How it came in (EVT-39): by an event key (a hash of it), or from a run. */
   source: z.object({ kind: z.enum(['key', 'run']), id: z.string() }).optional(),
+  /** An event of the engine's own that is meant for one function, whatever anybody's triggers say. */
+  target: z.object({ functionId: z.string() }).optional(),
 });
 export type StoredEvent = z.infer<typeof storedEvent>;
 

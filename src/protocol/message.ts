@@ -1,5 +1,5 @@
 /** What travels on the queues: at least once, in any order. Every message is parsed by its consumer. */
-import { z } from 'zod';
+import * as z from 'zod';
 import { storedEvent } from './event.ts';
 import { runSummary } from './run.ts';
 

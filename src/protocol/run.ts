@@ -1,5 +1,5 @@
 /** A run as its object is given it, and as it reports itself. */
-import { z } from 'zod';
+import * as z from 'zod';
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
 import { storedEvent } from './event.ts';

@@ -1,6 +1,6 @@
 /** What the compiler infers and refuses. `tsc -p test` is the judge; at run time these tests only construct. */
 import { describe, expectTypeOf, test } from 'vitest';
-import { z } from 'zod';
+import * as z from 'zod';
 import { z as z3 } from 'zod/v3';
 import {
   EventSchemas,
