@@ -20,10 +20,16 @@ const CONFIG = 0;
 const RUN = 1;
 const STEPS = 2;
 
+/** Microtasks for which a changed alarm is held back: some short steps fit in. */
+const HELD = 128;
+
 export class Journal implements JournalPort {
   readonly #storage: DurableObjectStorage;
   /** What the alarm was last set to; undefined when that is not known. */
   #armed: number | null | undefined;
+  /** What it is to be set to before the turn is over. */
+  #wanted: number | null = null;
+  #isHeld = false;
 
   constructor(storage: DurableObjectStorage) {
     this.#storage = storage;
@@ -31,7 +37,10 @@ export class Journal implements JournalPort {
 
   /** Everything but the payloads; null for an object in which no run has started. */
   load(): { state: RunState; settled: string[] } | null {
-    if (!this.#exists('journal')) return null;
+    if (!this.#exists('journal')) {
+      this.#armed = null;
+      return null;
+    }
     const rows = this.#storage.sql
       .exec<{ seq: number; head: string }>('SELECT seq, head FROM journal ORDER BY seq')
       .toArray();
@@ -40,9 +49,17 @@ export class Journal implements JournalPort {
     return { state, settled: settledOrder(steps as Step[]) };
   }
 
-  /** Rows and alarm together or not at all. @param work writes through `write` and answers when the alarm is next due. */
+  /**
+   * Rows and alarm together or not at all. The platform commits everything that one turn writes, its microtasks included, in one
+   * transaction: so the alarm is held back for some of these. A run that ends or goes to sleep in the turn in which it was woken sets
+   * one alarm or none, where it would have set the watchdog before; an alarm costs as much as a row, and more time.
+   * @param work writes through `write` and answers when the alarm is next due.
+   */
   transact(work: () => number | null, now: number): void {
-    this.#storage.transactionSync(() => this.#arm(work(), now));
+    const next = this.#storage.transactionSync(work);
+    // An alarm in the past might never fire.
+    this.#wanted = next === null ? null : Math.max(next, now + 1);
+    if (this.#wanted !== this.#armed && !this.#isHeld) void this.#armSoon();
   }
 
   /** Only inside `transact`. */
@@ -72,29 +89,40 @@ export class Journal implements JournalPort {
   /** The platform has taken the alarm away by firing it. */
   alarmFired(): void {
     this.#armed = null;
+    this.#wanted = null;
   }
 
   /** For what is not part of a run's transitions; overwrites the alarm. */
   async rearm(at: number): Promise<void> {
     this.#armed = at;
+    this.#wanted = at;
     await this.#storage.setAlarm(at);
   }
 
   async alarm(): Promise<number | null> {
+    if (this.#isHeld) this.#arm();
     return await this.#storage.getAlarm();
   }
 
+  /** Takes the alarm away too. */
   async erase(): Promise<void> {
-    this.#armed = undefined;
+    this.#armed = null;
+    this.#wanted = null;
     await this.#storage.deleteAll();
   }
 
-  /** An alarm in the past might never fire. The write is not awaited: it is part of the transaction. */
-  #arm(next: number | null, now: number): void {
-    const at = next === null ? null : Math.max(next, now + 1);
-    if (at === this.#armed) return;
-    this.#armed = at;
-    void (at === null ? this.#storage.deleteAlarm() : this.#storage.setAlarm(at));
+  async #armSoon(): Promise<void> {
+    this.#isHeld = true;
+    for (let i = 0; i < HELD; i++) await Promise.resolve();
+    this.#isHeld = false;
+    this.#arm();
+  }
+
+  /** The write is not awaited: it is part of the turn's transaction. */
+  #arm(): void {
+    if (this.#wanted === this.#armed) return;
+    this.#armed = this.#wanted;
+    void (this.#wanted === null ? this.#storage.deleteAlarm() : this.#storage.setAlarm(this.#wanted));
   }
 
   #put(seq: number, head: object, data: string | undefined): void {
