@@ -9,7 +9,8 @@ CREATE TABLE `event` (
 	`body` text,
 	`duplicate_of` text,
 	`dispatched_at` integer,
-	`dead_reason` text
+	`dead_reason` text,
+	`failures` integer DEFAULT 0 NOT NULL
 ) WITHOUT ROWID;
 --> statement-breakpoint
 CREATE INDEX `event_undispatched` ON `event` (`received_at`,`internal_id`) WHERE dispatched_at IS NULL;--> statement-breakpoint

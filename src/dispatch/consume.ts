@@ -1,10 +1,12 @@
 /**
  * The consumer of EVENTS: from messages to started runs. A message is acknowledged when nothing is left to do for any of its
- * events, given back when something is, and given up when that does not help; a message never decides about another one.
+ * events, and given back when something is; a message never decides about another one. How often a message came says nothing of its
+ * events: trouble of the store brings it back as well. What an event's own starts have come to is counted in its row.
  */
 import type { StoredEvent } from '../protocol/event.ts';
 import { eventsMessage } from '../protocol/message.ts';
-import { bury, DELIVERIES, type DeliveryDeps, giveBack, issueText, type Message } from './delivery.ts';
+import { bury, type DeliveryDeps, giveBack, issueText, type Message } from './delivery.ts';
+import { giveUp } from './give-up.ts';
 import { chunks } from './pool.ts';
 import { dispatchWave, type Outcomes, type WaveDeps } from './wave.ts';
 
@@ -20,6 +22,8 @@ interface Parcel {
 const WHOLE = { wave: 1_000, atOnce: 48 };
 const BY_ID = { wave: 10, atOnce: 8 };
 const QUEUE = 'events';
+/** Deliveries of a message after which an id of no stored event is let go. If that event is stored after all, a sweep sends it. */
+const DELIVERIES = 8;
 
 export async function consumeEvents(messages: readonly Message[], deps: EventsDeps): Promise<void> {
   const parcels = (await Promise.all(messages.map((message) => unpack(deps, message)))).filter(
@@ -28,6 +32,7 @@ export async function consumeEvents(messages: readonly Message[], deps: EventsDe
   const outcomes: Outcomes = new Map();
   await dispatchWhole(deps, parcels, outcomes);
   await dispatchById(deps, parcels, outcomes);
+  await giveUp(deps, QUEUE, outcomes);
   await Promise.all(parcels.map((parcel) => settle(deps, parcel, outcomes)));
 }
 
@@ -51,12 +56,10 @@ async function dispatchById(deps: EventsDeps, parcels: Parcel[], outcomes: Outco
   const ids = new Set(parcels.flatMap((parcel) => parcel.ids).filter((id) => !outcomes.has(id)));
   for (const wave of chunks([...ids], BY_ID.wave)) {
     const events = await load(deps, wave);
-    for (const id of wave) outcomes.set(id, events === null ? { is: 'store' } : NOT_STORED);
+    for (const id of wave) outcomes.set(id, { is: events === null ? 'store' : 'missing' });
     if (events !== null) add(outcomes, await dispatchWave(deps, events, BY_ID.atOnce));
   }
 }
-
-const NOT_STORED = { is: 'failed', reason: 'ids: no such event is stored' } as const;
 
 async function load(deps: EventsDeps, ids: string[]): Promise<StoredEvent[] | null> {
   try {
@@ -72,33 +75,11 @@ function add(outcomes: Outcomes, more: Outcomes): void {
 }
 
 async function settle(deps: EventsDeps, { message, events, ids }: Parcel, outcomes: Outcomes): Promise<void> {
-  const failed = new Map<string, string>();
-  let waits = false;
-  for (const internalId of [...events.map((event) => event.internalId), ...ids]) {
-    const outcome = outcomes.get(internalId);
-    if (outcome?.is === 'failed') failed.set(internalId, outcome.reason);
-    if (outcome?.is === 'store') waits = true;
-  }
-  if (failed.size === 0 && !waits) message.ack();
-  else if (waits || message.attempts < DELIVERIES) giveBack(message);
-  else await giveUp(deps, message, failed);
-}
-
-/** The store keeps the events and why nothing came of them; the dead letter names them. */
-async function giveUp(deps: EventsDeps, message: Message, failed: Map<string, string>): Promise<void> {
-  try {
-    for (const [reason, group] of Map.groupBy(failed, ([, why]) => why)) {
-      await deps.store.markDead(
-        group.map(([internalId]) => internalId),
-        reason,
-        deps.clock.now(),
-      );
-    }
-  } catch (error) {
-    deps.log.error('dispatch: events were not marked as dead', { events: failed.size, error });
-    giveBack(message);
-    return;
-  }
-  const reason = [...new Set(failed.values())].join('; ');
-  await bury(deps, message, { queue: QUEUE, reason, body: { ids: [...failed.keys()] } });
+  const all = [...events.map((event) => event.internalId), ...ids];
+  const open = all.filter((internalId) => outcomes.get(internalId)?.is !== 'done');
+  const isLost = message.attempts >= DELIVERIES && open.every((id) => outcomes.get(id)?.is === 'missing');
+  if (open.length === 0) message.ack();
+  else if (!isLost) giveBack(message);
+  else
+    await bury(deps, message, { queue: QUEUE, reason: 'ids: no such event is stored', body: { ids: open } });
 }

@@ -17,8 +17,6 @@ export interface DeliveryDeps {
   log: Log;
 }
 
-/** Deliveries of a message whose events cannot be dispatched, after which they are given up: over four minutes or so. */
-export const DELIVERIES = 8;
 const DELAY_MAX_SECONDS = 300;
 
 /** 2 s, 4 s, 8 s, ... so that what fails costs ever less. */

@@ -23,6 +23,7 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
     async markDispatched(internalIds, now) {
       await runBatch(db, events.settleEvents(db, internalIds, now, null));
     },
+    countFailure: (internalIds) => events.countFailure(db, internalIds),
     async markDead(internalIds, reason, now) {
       await runBatch(db, events.settleEvents(db, internalIds, now, reason));
     },
@@ -39,6 +40,7 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
     runsOfEvent: (env, internalId) => runs.runsOfEvent(db, env, internalId),
     findRun: (env, runId) => runs.findRun(db, env, runId),
     runsToCheck: (now, limit) => runs.runsToCheck(db, now, limit),
+    nextCheck: () => runs.nextCheck(db),
     expire: (now, limit) => expire(db, now, limit, options.retention),
     async forgetRuns(runIds) {
       await runBatch(db, runs.forgetRuns(db, runIds));

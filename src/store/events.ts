@@ -7,7 +7,7 @@
  */
 import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm';
 import { splitText } from '../lib/json.ts';
-import type { StoredEvent } from '../protocol/event.ts';
+import { FINISHED, type StoredEvent } from '../protocol/event.ts';
 import { limits } from '../protocol/limits.ts';
 import type { EventQuery, EventRecord } from '../ports.ts';
 import { type Database, jsonChunks, type Statement } from './batch.ts';
@@ -18,9 +18,9 @@ type EventRow = typeof event.$inferSelect;
 type PartRow = typeof eventPart.$inferSelect;
 
 export function storeEvents(db: Database, events: readonly StoredEvent[], now: number): Statement[] {
-  const rows = distinct(events).map(({ data, user, v, source, ...columns }) => ({
+  const rows = distinct(events).map(({ data, user, v, source, target, ...columns }) => ({
     ...columns,
-    body: JSON.stringify({ data, user, v, source }),
+    body: JSON.stringify({ data, user, v, source, target }),
   }));
   const keys = rows.filter((row) => row.id !== undefined);
   const long = rows.filter((row) => row.body.length > limits.rowText);
@@ -64,7 +64,7 @@ function insertRows(db: Database, rows: string, now: number): Statement {
     .insert(event)
     .select(
       sql`select value ->> 'internalId', value ->> 'env', value ->> 'name', value ->> 'id', value ->> 'ts',
-          value ->> 'receivedAt', value ->> 'body', taken.internal_id, iif(taken.internal_id is null, null, ${now}), null
+          value ->> 'receivedAt', value ->> 'body', taken.internal_id, iif(taken.internal_id is null, null, ${now}), null, 0
         from json_each(${rows})
         left join event_key as taken
           on taken.env = value ->> 'env' and taken.id = value ->> 'id' and taken.internal_id <> value ->> 'internalId'
@@ -100,6 +100,22 @@ export function settleEvents(
   );
 }
 
+/** One row written for each: `failures` is in no index. */
+export async function countFailure(
+  db: Database,
+  internalIds: readonly string[],
+): Promise<Map<string, number>> {
+  if (internalIds.length === 0) return new Map();
+  const [rows] = await db.batch([
+    db
+      .update(event)
+      .set({ failures: sql`${event.failures} + 1` })
+      .where(and(inArray(event.internalId, idList(internalIds)), isNull(event.dispatchedAt)))
+      .returning({ internalId: event.internalId, failures: event.failures }),
+  ]);
+  return new Map(rows.map((row) => [row.internalId, row.failures]));
+}
+
 /** In the order asked for, without those that are not stored. */
 export async function loadEvents(db: Database, internalIds: readonly string[]): Promise<StoredEvent[]> {
   const [rows, parts] = await db.batch([
@@ -129,7 +145,10 @@ export async function listEvents(db: Database, query: EventQuery): Promise<Event
   const { env, name, receivedAfter, receivedBefore, cursor } = query;
   const ids = idsReceived(receivedAfter, receivedBefore ?? Infinity);
   const matches = and(
-    name === undefined ? sql`+${event.env} = ${env}` : and(eq(event.env, env), eq(event.name, name)),
+    name === undefined
+      ? and(sql`+${event.env} = ${env}`, sql`+${event.name} <> ${FINISHED}`)
+      : and(eq(event.env, env), eq(event.name, name)),
+    query.undispatched === true ? isNull(event.dispatchedAt) : undefined,
     gt(event.receivedAt, receivedAfter),
     receivedBefore === undefined ? undefined : lt(event.receivedAt, receivedBefore),
     gte(event.internalId, ids.from),
@@ -179,7 +198,7 @@ function records(rows: EventRow[], parts: PartRow[]): EventRecord[] {
   const bodies = Map.groupBy(parts, (part) => part.internalId);
   return rows.map((row) => {
     const text = row.body ?? (bodies.get(row.internalId) ?? []).map((part) => part.text).join('');
-    const body = JSON.parse(text) as Pick<StoredEvent, 'data' | 'user' | 'v' | 'source'>;
+    const body = JSON.parse(text) as Pick<StoredEvent, 'data' | 'user' | 'v' | 'source' | 'target'>;
     const { internalId, env, name, ts, receivedAt } = row;
     const stored: StoredEvent = {
       internalId,
@@ -190,6 +209,6 @@ function records(rows: EventRow[], parts: PartRow[]): EventRecord[] {
       ...body,
       ...(row.id === null ? {} : { id: row.id }),
     };
-    return { event: stored, duplicateOf: row.duplicateOf };
+    return { event: stored, duplicateOf: row.duplicateOf, deadReason: row.deadReason };
   });
 }

@@ -2,9 +2,9 @@
 import { and, asc, eq, inArray, isNotNull, isNull, lte, sql } from 'drizzle-orm';
 import { limits } from '../protocol/limits.ts';
 import type { RunSummary } from '../protocol/run.ts';
-import type { QueuedRun, RunRecord } from '../ports.ts';
+import type { DueRun, QueuedRun, RunRecord } from '../ports.ts';
 import { type Database, jsonChunks, type Statement } from './batch.ts';
-import { run } from './schema.ts';
+import { event, run } from './schema.ts';
 
 /** Only for events that are still to be dispatched; a run whose summary came first stays closed. `cross` fixes the join's order. */
 export function openRuns(db: Database, runs: readonly QueuedRun[]): Statement[] {
@@ -67,17 +67,26 @@ export function forgetRuns(db: Database, runIds: readonly string[]): Statement[]
   );
 }
 
-export async function runsToCheck(
-  db: Database,
-  now: number,
-  limit: number,
-): Promise<{ runId: string; queuedAt: number }[]> {
+export async function runsToCheck(db: Database, now: number, limit: number): Promise<DueRun[]> {
+  const { runId, env, functionId, eventId, queuedAt } = run;
   return db
-    .select({ runId: run.runId, queuedAt: run.queuedAt })
+    .select({ runId, env, functionId, eventId, queuedAt, deadReason: event.deadReason })
     .from(run)
+    .leftJoin(event, eq(event.internalId, run.eventId))
     .where(and(isNull(run.endedAt), lte(run.checkAt, now)))
     .orderBy(asc(run.checkAt), asc(run.runId))
     .limit(limit);
+}
+
+/** The first entry of the index on open runs. */
+export async function nextCheck(db: Database): Promise<number | null> {
+  const rows = await db
+    .select({ checkAt: run.checkAt })
+    .from(run)
+    .where(and(isNull(run.endedAt), isNotNull(run.checkAt)))
+    .orderBy(asc(run.checkAt))
+    .limit(1);
+  return rows[0]?.checkAt ?? null;
 }
 
 export async function runsOfEvent(db: Database, env: string, internalId: string): Promise<RunRecord[]> {

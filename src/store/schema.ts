@@ -8,7 +8,7 @@
 import { sql } from 'drizzle-orm';
 import { index, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core';
 
-/** Written by intake or, where that could not, by dispatch; marked by dispatch when it is done; deleted by the sweep when it expires. */
+/** Written by intake or, where that could not, by dispatch; counted up by dispatch when it fails, marked when it is done; deleted by the sweep when it expires. */
 export const event = sqliteTable(
   'event',
   {
@@ -26,6 +26,8 @@ export const event = sqliteTable(
     /** Nothing is left to do for this event: its runs are started, or it is a duplicate, or dead. */
     dispatchedAt: integer('dispatched_at'),
     deadReason: text('dead_reason'),
+    /** Deliveries in which a start of this event failed: after so many of them the event is given up. */
+    failures: integer('failures').notNull().default(0),
   },
   (table) => [
     // A row leaves this index when it is dispatched, so it stays small however long the history is.

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { splitText } from '../../src/lib/json.ts';
 import { ulid } from '../../src/lib/ulid.ts';
-import type { QueuedRun, RunRecord, Store } from '../../src/ports.ts';
+import type { DueRun, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import { DAY, HOUR, limits, MINUTE } from '../../src/protocol/limits.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
@@ -50,6 +50,14 @@ function openRecord({ checkAt: _, ...run }: QueuedRun): RunRecord {
   return { ...run, status: 'Running', endedAt: null, output: null, outputInObject: false };
 }
 
+function recordOf(event: StoredEvent, change: Partial<EventRecord> = {}): EventRecord {
+  return { event, duplicateOf: null, deadReason: null, ...change };
+}
+
+function dueRun({ checkAt: _, ...run }: QueuedRun, deadReason: string | null = null): DueRun {
+  return { ...run, deadReason };
+}
+
 /** For large values: a difference is told, not printed. */
 function isSame(actual: unknown, expected: unknown): void {
   expect(canonical(actual) === canonical(expected), 'the large value came back unchanged').toBe(true);
@@ -81,6 +89,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
     describe('finds duplicates', () => findsDuplicates(got));
     describe('lists events', () => listsEvents(got));
     describe('admits events to dispatch', () => admits(got));
+    describe('counts failures', () => countsFailures(got));
     describe('sends again what is not dispatched', () => sweeps(got));
     describe('indexes runs', () => indexesRuns(got));
     describe('checks on open runs', () => checksRuns(got));
@@ -99,7 +108,7 @@ function keepsEvents(store: () => Store): void {
       data: { a: [1, { b: null }] },
     });
     await store().insertEvents([event], NOW);
-    expect(await store().findEvent(ENV, event.internalId)).toStrictEqual({ event, duplicateOf: null });
+    expect(await store().findEvent(ENV, event.internalId)).toStrictEqual(recordOf(event));
     expect(await store().loadEvents([event.internalId])).toStrictEqual([event]);
   });
 
@@ -155,6 +164,15 @@ function keepsEvents(store: () => Store): void {
     expect(await store().findEvent('staging', event.internalId)).toBeNull();
   });
 
+  test('an event that was given up comes back with the reason', async () => {
+    const [dead, other] = [anEvent(), anEvent()];
+    await store().insertEvents([dead, other], NOW);
+    await store().markDead([dead.internalId], 'refused 100 times', NOW);
+    const expected = [recordOf(other), recordOf(dead, { deadReason: 'refused 100 times' })];
+    expect(await store().findEvent(ENV, dead.internalId)).toStrictEqual(expected[1]);
+    expect(await store().listEvents({ env: ENV, receivedAfter: 0, limit: 10 })).toStrictEqual(expected);
+  });
+
   test('unknown events are left out, the others come in the order asked for', async () => {
     const events = [anEvent(), anEvent(), anEvent()];
     await store().insertEvents(events, NOW);
@@ -168,7 +186,7 @@ function keepsEvents(store: () => Store): void {
     const event = anEvent({ id: 'order-1' });
     await store().insertEvents([event], NOW);
     await store().insertEvents([{ ...event, name: 'other', data: { n: 2 }, id: 'order-2' }], NOW + 1);
-    expect(await store().findEvent(ENV, event.internalId)).toStrictEqual({ event, duplicateOf: null });
+    expect(await store().findEvent(ENV, event.internalId)).toStrictEqual(recordOf(event));
     const other = anEvent({ id: 'order-2' });
     await store().insertEvents([other], NOW + 2);
     expect((await store().findEvent(ENV, other.internalId))?.duplicateOf).toBeNull();
@@ -255,10 +273,9 @@ function findsDuplicates(store: () => Store): void {
     ];
     await insert(first);
     await insert(second);
-    expect(await store().findEvent(ENV, second.internalId)).toStrictEqual({
-      event: second,
-      duplicateOf: first.internalId,
-    });
+    expect(await store().findEvent(ENV, second.internalId)).toStrictEqual(
+      recordOf(second, { duplicateOf: first.internalId }),
+    );
     expect(await store().admit([first, second], [], NOW + HOUR)).toEqual(new Set([first.internalId]));
     expect(await store().undispatched(LATER, 10)).toEqual([first.internalId]);
   });
@@ -322,7 +339,7 @@ function findsDuplicates(store: () => Store): void {
     await insert(first);
     await store().insertEvents([first], NOW + 23 * HOUR);
     await store().insertEvents([first], NOW + 30 * HOUR);
-    expect(await store().findEvent(ENV, first.internalId)).toStrictEqual({ event: first, duplicateOf: null });
+    expect(await store().findEvent(ENV, first.internalId)).toStrictEqual(recordOf(first));
     const next = anEvent({ id: 'x', receivedAt: NOW + 31 * HOUR });
     await insert(next);
     expect(await duplicateOf(next)).toBeNull();
@@ -355,6 +372,24 @@ function findsDuplicates(store: () => Store): void {
 }
 
 function listsEvents(store: () => Store): void {
+  test('without a name the ends of runs are left out; by name they are found (SY-12)', async () => {
+    const [sent, finished] = [anEvent(), anEvent({ name: 'inngest/function.finished' })];
+    await store().insertEvents([sent, finished], NOW);
+    const list = (name?: string) =>
+      store().listEvents({ env: ENV, receivedAfter: 0, limit: 9, ...(name === undefined ? {} : { name }) });
+    expect((await list()).map(({ event }) => event.internalId)).toEqual([sent.internalId]);
+    const found = await list('inngest/function.finished');
+    expect(found.map(({ event }) => event.internalId)).toEqual([finished.internalId]);
+  });
+
+  test('those that are not dispatched can be asked for alone', async () => {
+    const [open, done] = [anEvent(), anEvent()];
+    await store().insertEvents([open, done], NOW);
+    await store().markDispatched([done.internalId], NOW);
+    const found = await store().listEvents({ env: ENV, receivedAfter: 0, limit: 9, undispatched: true });
+    expect(found.map(({ event }) => event.internalId)).toEqual([open.internalId]);
+  });
+
   const list = async (query: Partial<Parameters<Store['listEvents']>[0]>) => {
     const records = await store().listEvents({ env: ENV, receivedAfter: 0, limit: 100, ...query });
     return records.map((record) => record.event.internalId);
@@ -408,8 +443,8 @@ function listsEvents(store: () => Store): void {
     const [first, second] = [anEvent({ id: 'x' }), anEvent({ id: 'x' })];
     await store().insertEvents([first, second], NOW);
     expect(await store().listEvents({ env: ENV, receivedAfter: 0, limit: 10 })).toStrictEqual([
-      { event: second, duplicateOf: first.internalId },
-      { event: first, duplicateOf: null },
+      recordOf(second, { duplicateOf: first.internalId }),
+      recordOf(first),
     ]);
   });
 }
@@ -472,6 +507,56 @@ function admits(store: () => Store): void {
     expect(admitted).toEqual(new Set(ids([fresh, stored])));
     const rows = await Promise.all(events.map((event) => store().runsOfEvent(ENV, event.internalId)));
     expect(rows.map((runs) => runs.length)).toEqual([0, 1, 0, 1]);
+  });
+}
+
+function countsFailures(store: () => Store): void {
+  const count = (...events: StoredEvent[]) => store().countFailure(ids(events));
+
+  test('of each event by itself, one at a time, and answers how many there were', async () => {
+    const [a, b, c] = [anEvent(), anEvent(), anEvent()];
+    await store().insertEvents([a, b, c], NOW);
+    expect(await count(a)).toEqual(new Map([[a.internalId, 1]]));
+    expect(await count(b, a)).toEqual(
+      new Map([
+        [a.internalId, 2],
+        [b.internalId, 1],
+      ]),
+    );
+    expect(await count(c)).toEqual(new Map([[c.internalId, 1]]));
+  });
+
+  test('once for an event that is named twice', async () => {
+    const event = anEvent();
+    await store().insertEvents([event], NOW);
+    expect(await count(event, event)).toEqual(new Map([[event.internalId, 1]]));
+  });
+
+  test('not of an event that is dispatched, dead, a duplicate or not stored', async () => {
+    const [open, done, dead, twin] = [anEvent({ id: 'x' }), anEvent(), anEvent(), anEvent({ id: 'x' })];
+    await store().insertEvents([open, done, dead, twin], NOW);
+    await store().markDispatched([done.internalId], NOW);
+    await store().markDead([dead.internalId], 'why', NOW);
+    expect(await count(done, dead, twin, anEvent(), open)).toEqual(new Map([[open.internalId, 1]]));
+    expect(await count(done, dead, twin)).toEqual(new Map());
+    expect(await count()).toEqual(new Map());
+  });
+
+  test('whatever else becomes of an event: it stays admitted, and a repeat of it begins no new count', async () => {
+    const event = anEvent({ id: 'x' });
+    await store().insertEvents([event], NOW);
+    await count(event);
+    await store().insertEvents([event], NOW + 1);
+    expect(await store().admit([event], [aRun(event)], NOW + 1)).toEqual(new Set([event.internalId]));
+    expect(await store().undispatched(LATER, 10)).toEqual([event.internalId]);
+    expect(await store().findEvent(ENV, event.internalId)).toStrictEqual(recordOf(event));
+    expect(await count(event)).toEqual(new Map([[event.internalId, 2]]));
+  });
+
+  test('of 5,000 events in one call (EA-12)', async () => {
+    const events = Array.from({ length: limits.eventsPerRequest }, () => anEvent());
+    await store().insertEvents(events, NOW);
+    expect((await count(...events)).size).toBe(limits.eventsPerRequest);
   });
 }
 
@@ -589,10 +674,36 @@ function checksRuns(store: () => Store): void {
 
   test('open runs whose check is due, the longest overdue first, at most so many', async () => {
     const [b, a, c] = [await admitted(NOW + 2), await admitted(NOW + 1), await admitted(NOW + 3)];
-    expect(await store().runsToCheck(NOW + 1, 10)).toEqual([{ runId: a.runId, queuedAt: a.queuedAt }]);
+    expect(await store().runsToCheck(NOW + 1, 10)).toStrictEqual([dueRun(a)]);
     expect(await due(NOW + 3)).toEqual([a.runId, b.runId, c.runId]);
     expect(await due(NOW + 3, 2)).toEqual([a.runId, b.runId]);
     expect(await due(NOW)).toEqual([]);
+  });
+
+  test('the next check is that of the open run whose turn is first; none without open runs', async () => {
+    expect(await store().nextCheck()).toBeNull();
+    const [b, a] = [await admitted(NOW + 2), await admitted(NOW + 1)];
+    expect(await store().nextCheck()).toBe(NOW + 1);
+    await store().closeRuns([summaryOf(a)]);
+    expect(await store().nextCheck()).toBe(NOW + 2);
+    await store().closeRuns([summaryOf(b)]);
+    expect(await store().nextCheck()).toBeNull();
+  });
+
+  test('with the reason when the event of a run is dead', async () => {
+    const [dead, open] = [anEvent(), anEvent()];
+    const runs = [dead, open].map((event) => aRun(event, { checkAt: NOW }));
+    await store().admit([dead, open], runs, NOW);
+    await store().markDead([dead.internalId], 'refused 100 times', NOW);
+    const found = await store().runsToCheck(NOW, 10);
+    expect(found).toStrictEqual(runs.map((run, n) => dueRun(run, n === 0 ? 'refused 100 times' : null)));
+  });
+
+  test('also where the event of a run is gone', async () => {
+    const run = await admitted(NOW + 1);
+    await store().markDispatched([run.eventId], NOW);
+    await store().expire(NOW + RETENTION, 10);
+    expect(await store().runsToCheck(NOW + 1, 10)).toStrictEqual([dueRun(run)]);
   });
 
   test('a check moves to the time it is given, earlier or later', async () => {

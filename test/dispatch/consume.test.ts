@@ -1,10 +1,11 @@
+import { MINUTE } from '../../src/protocol/limits.ts';
 import { describe, expect, test } from 'vitest';
 import { consumeRuns } from '../../src/dispatch/close.ts';
 import { consumeEvents } from '../../src/dispatch/consume.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
-import { dispatchWorld, TestMessage } from './world.ts';
+import { dispatchWorld, ending, TestMessage } from './world.ts';
 
 const down = async (): Promise<never> => {
   throw new Error('store down');
@@ -13,6 +14,15 @@ const whole = (events: StoredEvent[], attempts = 1): TestMessage => new TestMess
 const byId = (ids: string[], attempts = 1): TestMessage => new TestMessage({ ids }, attempts);
 const undispatched = (w: ReturnType<typeof dispatchWorld>): Promise<string[]> =>
   w.store.undispatched(NOW + 1, 100);
+
+const REASON = 'start of app-f: Error';
+
+/** The event is stored, and its starts have failed so often. */
+async function failed(w: ReturnType<typeof dispatchWorld>, internalId: string, times: number): Promise<void> {
+  w.clock.time = NOW + 5 * MINUTE;
+  await w.store.insertEvents([stored(internalId)], NOW);
+  for (let n = 0; n < times; n++) await w.store.countFailure([internalId]);
+}
 
 describe('events that come whole', () => {
   test('are stored, start their runs, are marked, and the message is acknowledged (EVT-32)', async () => {
@@ -102,6 +112,19 @@ describe('events that come by id', () => {
     const messages = [whole([stored(idAt(1))]), byId([idAt(1)])];
     await consumeEvents(messages, w);
     expect(messages.map((message) => message.fate)).toEqual(['acknowledged', 'acknowledged']);
+  });
+
+  test('and are not stored keep their message only as long as another event of it is open', async () => {
+    const w = dispatchWorld();
+    await w.store.insertEvents([stored(idAt(1))], NOW);
+    w.runs.fail = () => true;
+    const message = byId([idAt(1), idAt(2)], 20);
+    await consumeEvents([message], w);
+    expect([message.fate, w.dead.sent]).toEqual([{ retriedAfter: 300 }, []]);
+    w.runs.fail = () => false;
+    const again = byId([idAt(1), idAt(2)], 21);
+    await consumeEvents([again], w);
+    expect([again.fate, w.dead.sent]).toMatchObject(['acknowledged', [{ body: { ids: [idAt(2)] } }]]);
   });
 
   test('and are not stored (yet) are asked for again, and given up in the end', async () => {
@@ -201,25 +224,117 @@ describe('a start that fails', () => {
 
   test('for the eighth time is given up, with a reason that quotes nothing', async () => {
     const w = dispatchWorld();
+    await failed(w, idAt(1), 7);
     w.runs.fail = (run) => run.events[0]?.internalId === idAt(1);
     const message = whole([stored(idAt(1)), stored(idAt(2))], 8);
     await consumeEvents([message], w);
     expect(message.fate).toBe('acknowledged');
-    expect(w.dead.sent).toEqual([
-      { queue: 'events', reason: 'start of app-f: Error', body: { ids: [idAt(1)] } },
-    ]);
+    expect(w.dead.sent).toEqual([{ queue: 'events', reason: REASON, body: { ids: [idAt(1)] } }]);
     expect(await undispatched(w)).toEqual([]);
     expect(w.runs.started.size).toBe(1);
+    expect(await w.store.findEvent('production', idAt(1))).toMatchObject({ deadReason: REASON });
   });
 
-  test.each(['markDead', 'dead'] as const)('is not given up while %s fails', async (what) => {
+  test.each([8, 50])(
+    'for the first time is not given up, however often its message came (%i)',
+    async (attempts) => {
+      const w = dispatchWorld();
+      w.runs.fail = () => true;
+      const message = whole([stored(idAt(1))], attempts);
+      await consumeEvents([message], w);
+      expect(message.fate).toEqual({ retriedAfter: Math.min(2 ** attempts, 300) });
+      expect([w.dead.sent, await undispatched(w)]).toEqual([[], [idAt(1)]]);
+    },
+  );
+
+  test('counts with its event, whichever message brings it', async () => {
     const w = dispatchWorld();
     w.runs.fail = () => true;
+    await w.store.insertEvents([stored(idAt(1))], NOW);
+    for (let n = 1; n < 8; n++) {
+      const message = n % 2 === 0 ? whole([stored(idAt(1))]) : byId([idAt(1)]);
+      await consumeEvents([message], w);
+      expect(message.fate).toEqual({ retriedAfter: 2 });
+    }
+    w.clock.time = NOW + 5 * MINUTE - 1;
+    await consumeEvents([byId([idAt(1)])], w);
+    expect(w.dead.sent).toEqual([]);
+    w.clock.time = NOW + 5 * MINUTE;
+    const last = byId([idAt(1)]);
+    await consumeEvents([last], w);
+    expect([last.fate, w.dead.sent.length]).toEqual(['acknowledged', 1]);
+  });
+
+  test('counts once in a batch that brings its event twice, and for all functions that fail', async () => {
+    const w = dispatchWorld({ 'a-1': ['a/b'], 'a-2': ['a/b'] });
+    w.runs.fail = () => true;
+    await consumeEvents([whole([stored(idAt(1))]), byId([idAt(1)])], w);
+    expect(await w.store.countFailure([idAt(1)])).toEqual(new Map([[idAt(1), 2]]));
+  });
+
+  test('is counted for all events of a batch in one go, and for none that started', async () => {
+    const w = dispatchWorld();
+    const counted: string[][] = [];
+    w.faults.set('countFailure', (ids: string[]) => void counted.push(ids));
+    w.runs.fail = (run) => run.events[0]?.internalId !== idAt(2);
+    await consumeEvents([whole([stored(idAt(1)), stored(idAt(2))]), whole([stored(idAt(3))])], w);
+    expect(counted).toEqual([[idAt(1), idAt(3)]]);
+  });
+
+  test('whose event is given up leaves its message to the others that it brought', async () => {
+    const w = dispatchWorld();
+    await failed(w, idAt(1), 7);
+    w.runs.fail = () => true;
+    const events = [stored(idAt(1)), stored(idAt(2))];
+    const message = whole(events);
+    await consumeEvents([message], w);
+    expect(message.fate).toEqual({ retriedAfter: 2 });
+    expect([w.dead.sent.length, await undispatched(w)]).toEqual([1, [idAt(2)]]);
+    w.runs.fail = () => false;
+    const again = whole(events, 2);
+    await consumeEvents([again], w);
+    expect([again.fate, w.dead.sent.length, w.runs.started.size]).toEqual(['acknowledged', 1, 1]);
+  });
+
+  test('is none of its event’s any more when another delivery has dispatched it in the meantime', async () => {
+    const w = dispatchWorld();
+    w.runs.fail = () => {
+      void w.store.markDispatched([idAt(1)], NOW);
+      return true;
+    };
+    const message = whole([stored(idAt(1))]);
+    await consumeEvents([message], w);
+    expect([message.fate, w.dead.sent]).toEqual(['acknowledged', []]);
+  });
+
+  test('of many events at once is told in letters that a queue takes', async () => {
+    const w = dispatchWorld();
+    const events = Array.from({ length: 1_001 }, (_, n) => stored(idAt(n)));
+    await w.store.insertEvents(events, NOW);
+    const ids = events.map((event) => event.internalId);
+    w.clock.time = NOW + 5 * MINUTE;
+    for (let n = 0; n < 7; n++) await w.store.countFailure(ids);
+    w.runs.fail = () => true;
+    await consumeEvents([whole(events)], w);
+    expect(w.dead.sent.map(({ body }) => (body as { ids: string[] }).ids.length)).toEqual([1_000, 1]);
+    expect(await undispatched(w)).toEqual([]);
+  });
+
+  test.each(['countFailure', 'markDead', 'dead'] as const)('is not given up while %s fails', async (what) => {
+    const w = dispatchWorld();
+    await failed(w, idAt(1), 7);
+    w.runs.fail = () => true;
     if (what === 'dead') w.dead.behaviour = 'refuses';
-    else w.faults.set('markDead', down);
+    else w.faults.set(what, down);
     const message = whole([stored(idAt(1))], 8);
     await consumeEvents([message], w);
-    expect(message.fate).toEqual({ retriedAfter: 256 });
+    expect([message.fate, await undispatched(w)]).toEqual([{ retriedAfter: 256 }, [idAt(1)]]);
+    w.dead.behaviour = 'takes';
+    w.faults.clear();
+    const again = whole([stored(idAt(1))], 9);
+    await consumeEvents([again], w);
+    expect([again.fate, await undispatched(w)]).toEqual(['acknowledged', []]);
+    expect(w.dead.sent.at(-1)).toEqual({ queue: 'events', reason: REASON, body: { ids: [idAt(1)] } });
   });
 
   test('is never retried after more than five minutes', async () => {
@@ -267,6 +382,20 @@ describe('a message that is no message', () => {
 });
 
 describe('the store', () => {
+  test('was down for long: what fails once after that is not given up', async () => {
+    const w = dispatchWorld();
+    w.faults.set('admit', down);
+    for (let attempts = 1; attempts <= 12; attempts++)
+      await consumeEvents([whole([stored(idAt(1))], attempts)], w);
+    w.faults.clear();
+    w.runs.fail = () => true;
+    await consumeEvents([whole([stored(idAt(1))], 13)], w);
+    w.runs.fail = () => false;
+    const message = whole([stored(idAt(1))], 14);
+    await consumeEvents([message], w);
+    expect([message.fate, w.dead.sent, w.runs.started.size]).toEqual(['acknowledged', [], 1]);
+  });
+
   test.each([1, 8, 20])(
     'is down: the whole batch is retried, nothing is started or given up (delivery %i)',
     async (attempts) => {
@@ -342,7 +471,7 @@ describe('summaries of runs', () => {
     let batches = 0;
     w.faults.set('closeRuns', () => void batches++);
     const messages = [[idAt(7)], [idAt(8), idAt(9)]].map(
-      (ids) => new TestMessage({ runs: ids.map(summary) }),
+      (ids) => new TestMessage({ runs: ids.map((id) => ending(summary(id))) }),
     );
     await consumeRuns(messages, w);
     expect(messages.map((message) => message.fate)).toEqual(['acknowledged', 'acknowledged']);
@@ -356,18 +485,105 @@ describe('summaries of runs', () => {
   test('come back when the store is down', async () => {
     const w = dispatchWorld();
     w.faults.set('closeRuns', down);
-    const message = new TestMessage({ runs: [summary(idAt(7))] }, 3);
+    const message = new TestMessage({ runs: [ending(summary(idAt(7)))] }, 3);
     await consumeRuns([message], w);
     expect(message.fate).toEqual({ retriedAfter: 8 });
   });
 
   test('that are none are buried, and the others written', async () => {
     const w = dispatchWorld();
-    const bad = new TestMessage({ runs: [{ ...summary(idAt(7)), status: 'secret-value' }] });
-    const good = new TestMessage({ runs: [summary(idAt(8))] });
+    const bad = new TestMessage({ runs: [{ ...ending(summary(idAt(7))), parent: 'secret-value' }] });
+    const good = new TestMessage({ runs: [ending(summary(idAt(8)))] });
     await consumeRuns([bad, good], w);
     expect([bad.fate, good.fate]).toEqual(['acknowledged', 'acknowledged']);
-    expect(w.dead.sent).toMatchObject([{ queue: 'runs', reason: 'message.runs.0.status: invalid_value' }]);
+    expect(w.dead.sent).toMatchObject([{ queue: 'runs', reason: 'message.runs.0.parent: invalid_type' }]);
     expect(await w.store.findRun('production', idAt(8))).not.toBeNull();
+  });
+});
+
+describe('events that somebody waits for', () => {
+  test('are delivered once they are admitted, those of one name together (WE-10, EVT-34)', async () => {
+    const w = dispatchWorld();
+    await consumeEvents([whole([stored(idAt(1)), stored(idAt(2), { name: 'x/y' })])], w);
+    expect(w.waits.delivered.toSorted()).toEqual([`a/b ${idAt(1)}`, `x/y ${idAt(2)}`]);
+  });
+
+  test('duplicates by event id are not (DD-10, WE-17)', async () => {
+    const w = dispatchWorld();
+    await consumeEvents([whole([stored(idAt(1), { id: 'same' }), stored(idAt(2), { id: 'same' })])], w);
+    expect(w.waits.delivered).toEqual([`a/b ${idAt(1)}`]);
+  });
+
+  test('come back when the waits did not take them, and their runs start all the same', async () => {
+    const w = dispatchWorld();
+    w.waits.fails = true;
+    const message = whole([stored(idAt(1))]);
+    await consumeEvents([message], w);
+    expect(message.fate).not.toBe('acknowledged');
+    expect(w.runs.started.size).toBe(1);
+    expect(await undispatched(w)).toEqual([idAt(1)]);
+  });
+});
+
+describe('an invocation', () => {
+  const invoked = (functionId: string) =>
+    stored(idAt(1), {
+      name: 'inngest/function.invoked',
+      target: { functionId, parent: { runId: 'PARENT', key: 'step' } },
+    });
+
+  test('starts its function alone, which knows who invoked it (SY-14, IV-19)', async () => {
+    const w = dispatchWorld({ 'app-f': ['inngest/*'], 'app-g': ['a/b'] });
+    await consumeEvents([whole([invoked('app-g')])], w);
+    expect([...w.runs.started.values()]).toMatchObject([
+      { functionId: 'app-g', parent: { runId: 'PARENT', key: 'step' } },
+    ]);
+    expect(w.waits.delivered).toEqual([]);
+  });
+
+  test('of a function that does not exist is answered with an error (IV-12)', async () => {
+    const w = dispatchWorld();
+    await consumeEvents([whole([invoked('app-none')])], w);
+    expect(w.runs.answers).toMatchObject([{ runId: 'PARENT', key: 'step', answer: { ok: false } }]);
+    expect(w.runs.answers[0]?.answer.data).toContain('app-none');
+  });
+});
+
+describe('the end of a run', () => {
+  const run = {
+    runId: idAt(7),
+    env: 'production',
+    functionId: 'app-f',
+    eventId: idAt(1),
+    status: 'Failed' as const,
+    queuedAt: NOW,
+    endedAt: NOW + 1,
+    output: '{}',
+  };
+  const announced = stored(idAt(9), { name: 'inngest/function.failed', data: { function_id: 'app-f' } });
+
+  test('is told to who invoked it, announced by its events, and closed last', async () => {
+    const w = dispatchWorld({ 'app-handler': ['inngest/function.failed'] });
+    const parent = { to: { runId: 'P', key: 'k' }, answer: { ok: true, data: '1' } };
+    await consumeRuns([new TestMessage({ runs: [{ summary: run, parent, events: [announced] }] })], w);
+    expect(w.runs.answers).toEqual([{ runId: 'P', key: 'k', answer: parent.answer }]);
+    expect([...w.runs.started.values()].map((start) => start.functionId)).toEqual(['app-handler']);
+    expect((await w.store.findRun('production', run.runId))?.status).toBe('Failed');
+  });
+
+  test('stays open when a part of it was not done', async () => {
+    const w = dispatchWorld();
+    w.faults.set('admit', down);
+    const message = new TestMessage({ runs: [{ summary: run, parent: null, events: [announced] }] });
+    await consumeRuns([message], w);
+    expect(message.fate).not.toBe('acknowledged');
+    expect(await w.store.findRun('production', run.runId)).toBeNull();
+  });
+
+  test('that was too large to travel is asked for', async () => {
+    const w = dispatchWorld();
+    w.runs.checks.set(run.runId, { state: 'ended', ending: ending(run) });
+    await consumeRuns([new TestMessage({ ids: [run.runId] })], w);
+    expect((await w.store.findRun('production', run.runId))?.status).toBe('Failed');
   });
 });

@@ -4,7 +4,7 @@ import { sweep } from '../../src/dispatch/sweep.ts';
 import { DAY, HOUR } from '../../src/protocol/limits.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
-import { dispatchWorld, TestMessage } from './world.ts';
+import { dispatchWorld, ending, TestMessage } from './world.ts';
 
 type World = ReturnType<typeof dispatchWorld>;
 
@@ -12,13 +12,17 @@ const down = async (): Promise<never> => {
   throw new Error('store down');
 };
 
-/** One run, open in the index, whose first check is due now. Its row is opened for a check at `NOW`. */
-async function withRun(w: World, queuedAgo = 30_000): Promise<string> {
+/**
+ * One run, open in the index, whose first check is due now. Its row is opened for a check at `NOW`.
+ * @param deadReason null where its event was dispatched.
+ */
+async function withRun(w: World, queuedAgo = 30_000, deadReason: string | null = null): Promise<string> {
   const queuedAt = NOW - queuedAgo;
   const runId = idAt(77);
   const row = { runId, env: 'production', functionId: 'app-f', eventId: idAt(1), queuedAt, checkAt: NOW };
   await w.store.admit([stored(idAt(1), { receivedAt: queuedAt })], [row], queuedAt);
-  await w.store.markDispatched([idAt(1)], queuedAt);
+  if (deadReason === null) await w.store.markDispatched([idAt(1)], queuedAt);
+  else await w.store.markDead([idAt(1)], deadReason, queuedAt);
   return runId;
 }
 
@@ -68,7 +72,7 @@ describe('events that were stored and not dispatched', () => {
     );
     expect(w.runs.started.size).toBe(1);
     w.events.sent = [];
-    expect(await sweep(w)).toEqual({ nextIn: 60_000 });
+    expect(await sweep(w)).toEqual({ nextIn: 30_000 });
     expect(w.events.sent).toEqual([]);
     expect(w.resent.size).toBe(0);
   });
@@ -120,14 +124,25 @@ describe('open runs', () => {
     const w = dispatchWorld();
     await withRun(w);
     w.clock.time = NOW - 1;
-    expect(await sweep(w)).toEqual({ nextIn: 60_000 });
+    expect(await sweep(w)).toEqual({ nextIn: 5_000 });
     expect(w.runs.asked).toEqual([]);
+  });
+
+  test.each([
+    [1_000, 5_000],
+    [20_000, 20_000],
+    [90_000, 60_000],
+  ])('due in %i ms: the next sweep is in %i ms', async (due, nextIn) => {
+    const w = dispatchWorld();
+    await withRun(w);
+    w.clock.time = NOW - due;
+    expect(await sweep(w)).toEqual({ nextIn });
   });
 
   test('that ended are closed in the index', async () => {
     const w = dispatchWorld();
     const runId = await withRun(w);
-    w.runs.checks.set(runId, { state: 'ended', summary: summary(runId) });
+    w.runs.checks.set(runId, { state: 'ended', ending: ending(summary(runId)) });
     expect(await sweep(w)).toEqual({ nextIn: 5_000 });
     expect(await w.store.findRun('production', runId)).toMatchObject({ status: 'Failed', endedAt: NOW + 1 });
     w.runs.asked = [];
@@ -136,8 +151,8 @@ describe('open runs', () => {
   });
 
   test.each([
-    ['that sleep are asked a minute after they wake', 10_000, 70_000],
-    ['that should have woken are asked a minute later', -10_000, 60_000],
+    ['that sleep are asked half their age after they wake', 10_000, 25_000],
+    ['that should have woken are asked half their age later', -10_000, 15_000],
     ['that sleep for a year are asked within a day all the same', 365 * DAY, DAY],
   ])('%s', async (_, wakes, expected) => {
     const w = dispatchWorld();
@@ -170,6 +185,60 @@ describe('open runs', () => {
     await sweep(w);
     expect(await nextCheck(w, runId)).toBe(600_000);
     expect(await w.store.findRun('production', runId)).toMatchObject({ status: 'Running' });
+  });
+});
+
+describe('open runs of an event that was given up', () => {
+  const REASON = 'start of app-f: Error';
+
+  test('that their object does not know are closed as failed, with the reason', async () => {
+    const w = dispatchWorld();
+    const runId = await withRun(w, 600_000, REASON);
+    expect(await sweep(w)).toEqual({ nextIn: 5_000 });
+    expect(await w.store.findRun('production', runId)).toEqual({
+      runId,
+      env: 'production',
+      functionId: 'app-f',
+      eventId: idAt(1),
+      status: 'Failed',
+      queuedAt: NOW - 600_000,
+      endedAt: NOW,
+      output: JSON.stringify({ name: 'NotStarted', message: `the event was given up: ${REASON}` }),
+      outputInObject: false,
+    });
+    expect(await sweep(w)).toEqual({ nextIn: 60_000 });
+  });
+
+  test('that were started all the same go on', async () => {
+    const w = dispatchWorld();
+    const runId = await withRun(w, 600_000, REASON);
+    w.runs.checks.set(runId, { state: 'open', nextAt: NOW + 10_000 });
+    await sweep(w);
+    expect(await nextCheck(w, runId)).toBe(70_000);
+    expect(await w.store.findRun('production', runId)).toMatchObject({ status: 'Running' });
+  });
+
+  test('that cannot be asked stay open', async () => {
+    const w = dispatchWorld();
+    const runId = await withRun(w, 600_000, REASON);
+    w.runs.checks.set(runId, new Error('overloaded'));
+    await sweep(w);
+    expect(await nextCheck(w, runId)).toBe(600_000);
+  });
+
+  test('that was given up while they were asked are asked once more first', async () => {
+    const w = dispatchWorld();
+    const row = { runId: idAt(78), env: 'production', functionId: 'app-f', eventId: idAt(2) };
+    await w.store.admit([stored(idAt(2))], [{ ...row, queuedAt: NOW, checkAt: NOW }], NOW);
+    w.runs.check = async () => {
+      await w.store.markDead([idAt(2)], REASON, NOW);
+      return { state: 'unknown' };
+    };
+    await sweep(w);
+    expect(await w.store.findRun('production', row.runId)).toMatchObject({ status: 'Running' });
+    w.clock.time += 30_000;
+    await sweep(w);
+    expect(await w.store.findRun('production', row.runId)).toMatchObject({ status: 'Failed' });
   });
 });
 
@@ -209,7 +278,7 @@ test.each(['undispatched', 'runsToCheck', 'closeRuns', 'expire'] as const)(
   async (method) => {
     const w = dispatchWorld();
     const runId = await withRun(w);
-    w.runs.checks.set(runId, { state: 'ended', summary: summary(runId) });
+    w.runs.checks.set(runId, { state: 'ended', ending: ending(summary(runId)) });
     await w.store.insertEvents([stored(idAt(2), { receivedAt: NOW - 60_000 })], NOW);
     w.faults.set(method, down);
     expect(await sweep(w)).toEqual({ nextIn: 5_000 });

@@ -42,7 +42,7 @@ describe('arming', () => {
     ['an earlier one', 1_000, 1_000],
     ['one that is due', -10, -10],
   ])('with %s set', async (_, before, after) => {
-    const { object, state } = sweeper(dispatchWorld);
+    const { object, state } = sweeper(() => dispatchWorld());
     state.alarm = before === null ? null : NOW + before;
     await object.arm();
     expect((state.alarm ?? 0) - NOW).toBe(after);
@@ -54,11 +54,11 @@ describe('an alarm', () => {
     const w = dispatchWorld();
     const { object, state } = sweeper(() => w);
     w.faults.set('undispatched', async () => {
-      expect(state.set).toEqual([60_000]);
+      expect(state.set).toEqual([10_000]);
       return [];
     });
     await object.alarm();
-    expect(state.set).toEqual([60_000, 60_000]);
+    expect(state.set).toEqual([10_000, 60_000]);
     expect(w.log.lines).toEqual([]);
   });
 
@@ -68,7 +68,7 @@ describe('an alarm', () => {
     const { object, state } = sweeper(() => w);
     await object.alarm();
     await object.alarm();
-    expect(state.set).toEqual([60_000, 5_000, 60_000, 5_000]);
+    expect(state.set).toEqual([10_000, 5_000, 10_000, 5_000]);
     expect(w.events.sent).toHaveLength(1);
   });
 
@@ -78,7 +78,7 @@ describe('an alarm', () => {
       throw new Error('STEPWELL_MAX_STEPS: expected a whole number');
     });
     await object.alarm();
-    expect(state.set).toEqual([60_000]);
+    expect(state.set).toEqual([10_000]);
     expect(silence).toHaveBeenCalledOnce();
     silence.mockRestore();
   });

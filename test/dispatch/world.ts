@@ -1,12 +1,21 @@
 /** Dispatch in memory: the ports of intake, run objects, functions, and messages that remember what became of them. */
 import type { Message } from '../../src/dispatch/delivery.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
-import type { Functions, Runs } from '../../src/ports.ts';
+import type { StoredEvent } from '../../src/protocol/event.ts';
+import type { Functions, Runs, Waiters, Waits } from '../../src/ports.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
-import type { RunCheck, RunStart, RunTrace, RunView } from '../../src/protocol/run.ts';
+import type {
+  RunCheck,
+  RunEnding,
+  RunStart,
+  RunSummary,
+  RunTrace,
+  RunView,
+  StepAnswer,
+} from '../../src/protocol/run.ts';
 import { world } from '../ingest/world.ts';
 
-class MemoryRuns implements Runs {
+class MemoryRuns implements Runs, Waiters {
   /** Every call, repeats included. */
   calls: RunStart[] = [];
   started = new Map<string, RunStart>();
@@ -50,10 +59,33 @@ class MemoryRuns implements Runs {
     if (check instanceof Error) throw check;
     return check;
   }
+  readonly answers: { runId: string; key: string; answer: StepAnswer }[] = [];
+  async answer(runId: string, key: string, answer: StepAnswer): Promise<'taken'> {
+    this.answers.push({ runId, key, answer });
+    return 'taken';
+  }
+  async resume(): Promise<'gone'> {
+    return 'gone';
+  }
   async purge(runId: string): Promise<void> {
     this.purged.push(runId);
     if (this.checks.get(runId) instanceof Error) throw this.checks.get(runId) as Error;
   }
+}
+
+/** Nobody waits; what is delivered is written down. */
+class MemoryWaits implements Pick<Waits, 'deliver'> {
+  readonly delivered: string[] = [];
+  fails = false;
+  async deliver(_env: string, name: string, events: StoredEvent[]): Promise<void> {
+    if (this.fails) throw new Error('secret-value');
+    this.delivered.push(...events.map(({ internalId }) => `${name} ${internalId}`));
+  }
+}
+
+/** The end of a run from which nothing else follows. */
+export function ending(summary: RunSummary): RunEnding {
+  return { summary, parent: null, events: [] };
 }
 
 export class TestMessage implements Message {
@@ -81,5 +113,5 @@ export function dispatchWorld(functions: Record<string, string[]> = { 'app-f': [
   );
   const list: Functions = { list: () => configs };
   const resent: Resent = new Map();
-  return { ...base, runs, functions: list, resent };
+  return { ...base, runs, waits: new MemoryWaits(), functions: list, resent };
 }

@@ -3,7 +3,7 @@
  * Every method does its work before its first await, so it is atomic. Faults: wrap it.
  */
 import { limits } from '../../src/protocol/limits.ts';
-import type { StoredEvent } from '../../src/protocol/event.ts';
+import { FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
 import type { EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
 import { indexedOutput } from '../../src/store/runs.ts';
 import { expired, idsReceived } from '../../src/store/window.ts';
@@ -19,6 +19,7 @@ interface EventRow {
   duplicateOf: string | null;
   dispatchedAt: number | null;
   deadReason: string | null;
+  failures: number;
 }
 
 interface Key {
@@ -65,6 +66,7 @@ class Tables {
       duplicateOf,
       dispatchedAt,
       deadReason: null,
+      failures: 0,
     };
   }
 
@@ -77,6 +79,15 @@ class Tables {
       const row = this.events.get(internalId);
       if (row?.dispatchedAt === null) Object.assign(row, { dispatchedAt: now, deadReason });
     }
+  }
+
+  countFailure(internalIds: readonly string[]): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const internalId of new Set(internalIds)) {
+      const row = this.events.get(internalId);
+      if (row?.dispatchedAt === null) counts.set(internalId, ++row.failures);
+    }
+    return counts;
   }
 
   openRun({ checkAt, ...run }: QueuedRun): void {
@@ -108,6 +119,9 @@ export function memoryStore(options: { retention: number }): Store {
     },
     async markDispatched(internalIds, now) {
       tables.settle(internalIds, now, null);
+    },
+    async countFailure(internalIds) {
+      return tables.countFailure(internalIds);
     },
     async markDead(internalIds, reason, now) {
       tables.settle(internalIds, now, reason);
@@ -164,7 +178,8 @@ type Reads =
   | 'runsOfEvent'
   | 'findRun'
   | 'undispatched'
-  | 'runsToCheck';
+  | 'runsToCheck'
+  | 'nextCheck';
 
 function reads({ events, runs }: Tables): Pick<Store, Reads> {
   return {
@@ -177,10 +192,11 @@ function reads({ events, runs }: Tables): Pick<Store, Reads> {
       const row = events.get(internalId);
       return row?.env === env ? record(row) : null;
     },
-    async listEvents({ env, name, receivedAfter, receivedBefore = Infinity, cursor, limit }) {
+    async listEvents({ env, name, receivedAfter, receivedBefore = Infinity, cursor, undispatched, limit }) {
       const ids = idsReceived(receivedAfter, receivedBefore);
       return [...events.values()]
-        .filter((row) => row.env === env && (name === undefined || row.name === name))
+        .filter((row) => row.env === env && (name === undefined ? row.name !== FINISHED : row.name === name))
+        .filter((row) => undispatched !== true || row.dispatchedAt === null)
         .filter(({ receivedAt }) => receivedAt > receivedAfter && receivedAt < receivedBefore)
         .filter(({ internalId }) => internalId >= ids.from && internalId < ids.to)
         .filter(({ internalId }) => cursor === undefined || internalId < cursor)
@@ -203,12 +219,21 @@ function reads({ events, runs }: Tables): Pick<Store, Reads> {
         .slice(0, limit)
         .map((row) => row.internalId);
     },
+    async nextCheck() {
+      const due = [...runs.values()].flatMap((row) =>
+        row.endedAt === null && row.checkAt !== null ? [row.checkAt] : [],
+      );
+      return due.length === 0 ? null : Math.min(...due);
+    },
     async runsToCheck(now, limit) {
       return [...runs.values()]
         .filter((run) => run.endedAt === null && (run.checkAt ?? Infinity) <= now)
         .toSorted((a, b) => (a.checkAt ?? 0) - (b.checkAt ?? 0) || (a.runId < b.runId ? -1 : 1))
         .slice(0, limit)
-        .map(({ runId, queuedAt }) => ({ runId, queuedAt }));
+        .map(({ runId, env, functionId, eventId, queuedAt }) => {
+          const deadReason = events.get(eventId)?.deadReason ?? null;
+          return { runId, env, functionId, eventId, queuedAt, deadReason };
+        });
     },
   };
 }
@@ -218,7 +243,8 @@ function keyOf(env: string, id: string): string {
 }
 
 function record(row: EventRow): EventRecord {
-  return { event: JSON.parse(row.text) as StoredEvent, duplicateOf: row.duplicateOf };
+  const { duplicateOf, deadReason } = row;
+  return { event: JSON.parse(row.text) as StoredEvent, duplicateOf, deadReason };
 }
 
 function runRecord({ checkAt: _, ...run }: RunRow): RunRecord {

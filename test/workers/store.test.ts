@@ -87,6 +87,25 @@ describe('row writes, each of which is paid for', () => {
     expect(await cost(store.expire(NOW + RETENTION, 10))).toBe(2);
   });
 
+  test('a failure: 1 for each event that failed and none for others', async () => {
+    await empty();
+    const { store, seen, cost } = watched();
+    const events = [anEvent(1), anEvent(2, { id: 'x' }), anEvent(3), anEvent(4, { id: 'x' })];
+    const ids = events.map((event) => event.internalId);
+    await store.insertEvents(events, NOW);
+    await store.markDispatched(ids.slice(2, 3), NOW);
+    seen.queries = [];
+    expect(await cost(store.countFailure(ids))).toBe(2);
+    expect(seen.queries).toHaveLength(1);
+    expect(await cost(store.countFailure(ids.slice(0, 1)))).toBe(1);
+    expect(await cost(store.countFailure(ids.slice(2)))).toBe(0);
+    expect(await cost(store.markDead(ids, 'why', NOW))).toBe(2);
+    expect(await cost(store.countFailure(ids))).toBe(0);
+    seen.queries = [];
+    expect(await cost(store.countFailure([]))).toBe(0);
+    expect(seen.queries).toEqual([]);
+  });
+
   test('a duplicate: 2', async () => {
     await empty();
     const { store, cost } = watched();
@@ -165,6 +184,8 @@ describe('the database', () => {
     await store.findRun(event.env, event.internalId);
     await store.undispatched(NOW, 10);
     await store.runsToCheck(NOW, 10);
+    await store.nextCheck();
+    await store.countFailure([event.internalId]);
     await store.scheduleChecks([{ runId: event.internalId, checkAt: NOW }]);
     await store.markDispatched([event.internalId], NOW);
     await store.closeRuns([summaryOf(aRun(event))]);
