@@ -1,21 +1,26 @@
 /** The client: what an app is called, how it reaches its engine, and what its functions are made with. */
 import { executionContext } from './context.ts';
 import { pickVariables, processVariables, readSettings, type Settings, type Variables } from './env.ts';
-import type { Sendable, TriggerName } from './events.ts';
+import type { EventPayload, Sendable, TriggerName } from './events.ts';
 import { InngestFunction } from './function.ts';
+import { ConsoleLogger, parseLevel, type LogLevel } from './logger.ts';
+import { type InngestMiddleware, register, type Registered } from './middleware.ts';
 import { outgoingEvents } from './outgoing.ts';
 import { postEvents } from './send.ts';
+import { sendHooks, transformPayloads, transformSent } from './sending.ts';
+import { after } from './soon.ts';
+import type { OneOrMany, SendEventOutput } from './steps.ts';
+import type { NameOfTriggers, Trigger } from './triggers.ts';
 import type {
   ClientOptions,
+  ContextOfOptions,
   EventsOfOptions,
-  EventTrigger,
   Fetch,
   FunctionOptions,
-  HandlerContext,
   Logger,
-  OneOrMany,
-  SendEventOutput,
   SendOptions,
+  SentOfOptions,
+  StackOfOptions,
 } from './types.ts';
 
 const TAG = 'Inngest.App';
@@ -25,6 +30,8 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
   readonly appVersion: string | undefined;
   readonly logger: Logger;
   readonly schemas: Options['schemas'];
+  /** What the middleware has registered. */
+  readonly middleware: Registered;
 
   /** Private fields, all of them: what prints or serialises a client shows no key (CL-27). */
   readonly #options: ClientOptions;
@@ -32,20 +39,19 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
   /** Null: those of the process, read when they are needed. */
   #variables: Variables | null = null;
   #eventKey: string | undefined;
+  readonly #warned = new Set<string>();
 
   constructor(options: Options) {
     if (typeof options.id !== 'string' || options.id === '')
       throw new Error('new Inngest(): `id` is missing');
-    // Dropped in silence, it could mean data that its author believes encrypted.
-    if ('middleware' in options)
-      throw new Error('new Inngest(): `middleware` is not supported by this version');
     this.id = options.id;
     this.appVersion = options.appVersion;
-    this.logger = options.logger ?? console;
+    this.logger = options.logger ?? new ConsoleLogger(() => this.#logLevel());
     this.schemas = options.schemas;
     this.#options = options;
     this.#eventKey = options.eventKey;
     this.#fetch = options.fetch ? givenFetch(options.fetch, this.logger) : (url, init) => fetch(url, init);
+    this.middleware = register(options.middleware, { client: this });
   }
 
   get [Symbol.toStringTag](): typeof TAG {
@@ -55,6 +61,11 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
   /** The environment that events are sent to, as far as it is known here. */
   get env(): string | null {
     return this.#settings().environment;
+  }
+
+  /** When all middleware is set up; sends and runs wait for that by themselves. Rejects with what `init` has thrown. */
+  get ready(): Promise<void> {
+    return Promise.resolve(this.middleware).then(() => {});
   }
 
   toJSON(): { id: string } {
@@ -75,8 +86,17 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
   async send(
     payload: OneOrMany<Sendable<EventsOfOptions<Options>>>,
     { env }: SendOptions = {},
-  ): Promise<SendEventOutput> {
-    const events = outgoingEvents(payload);
+  ): Promise<SentOfOptions<Options>> {
+    const given = (Array.isArray(payload) ? payload : [payload]) as readonly EventPayload[];
+    const sent = after(after(this.middleware, sendHooks), (hooks) =>
+      after(transformPayloads(hooks, given), (payloads) =>
+        after(this.#deliver(outgoingEvents(payloads), env), (answer) => transformSent(hooks, answer)),
+      ),
+    );
+    return (await sent) as SentOfOptions<Options>;
+  }
+
+  async #deliver(events: object[], env: string | undefined): Promise<SendEventOutput> {
     if (events.length === 0) {
       this.logger.warn('send() was called without events: nothing is sent');
       return { ids: [] };
@@ -89,19 +109,38 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
     return { ids: await postEvents(events, target, this.#fetch) };
   }
 
-  /** A function of this app: its options, the events that start it, and what it does. */
-  createFunction<Name extends TriggerName<EventsOfOptions<Options>>, Output>(
-    options: FunctionOptions,
-    trigger: OneOrMany<EventTrigger<Name>>,
-    handler: (context: HandlerContext<EventsOfOptions<Options>, Name>) => Output,
-  ): InngestFunction<EventsOfOptions<Options>, Name, Output> {
-    const triggers = Array.isArray(trigger) ? trigger : [trigger];
+  /** A function of this app: its options, what starts it, and what it does. */
+  createFunction<
+    const Given extends OneOrMany<Trigger<TriggerName<EventsOfOptions<Options>>>>,
+    Output,
+    const Stack extends InngestMiddleware.Stack = [],
+  >(
+    options: FunctionOptions<EventsOfOptions<Options>, NameOfTriggers<Given>, StackOfOptions<Options>, Stack>,
+    trigger: Given,
+    handler: (context: ContextOfOptions<Options, NameOfTriggers<Given>, Stack>) => Output,
+  ): InngestFunction<EventsOfOptions<Options>, NameOfTriggers<Given>, Output> {
+    const triggers = (Array.isArray(trigger) ? trigger : [trigger]) as readonly Trigger[];
     return new InngestFunction(
       this,
-      this.#currentOptions(options),
+      this.#currentOptions(options as unknown as FunctionOptions),
       triggers.map((each) => this.#currentTrigger(each)),
       handler,
     );
+  }
+
+  /** Says it once, however often the code comes by. */
+  warnOnce(message: string): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    this.logger.warn(message);
+  }
+
+  #logLevel(): LogLevel {
+    const { INNGEST_LOG_LEVEL: text } = this.#variables ?? processVariables();
+    const level = parseLevel(text);
+    // Asks for the level in its turn: by then it has been said.
+    if (level === null) this.warnOnce('INNGEST_LOG_LEVEL names no level: "info" is used');
+    return level ?? 'info';
   }
 
   #settings(): Settings {
@@ -127,7 +166,7 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
     return rest;
   }
 
-  #currentTrigger(trigger: EventTrigger | string): EventTrigger {
+  #currentTrigger(trigger: Trigger | string): Trigger {
     if (typeof trigger !== 'string') return trigger;
     this.logger.warn(
       `createFunction(): since v3 the trigger "${trigger}" is written { event: "${trigger}" }`,

@@ -6,6 +6,20 @@ export interface ExecutionContext {
   send(events: object[]): Promise<{ ids: string[] }>;
   /** Inside the callback of a step. */
   insideStep: boolean;
+  /** Names this step of this run, whatever attempt it is; null outside of steps. */
+  idempotencyKey(): string | null;
 }
 
 export const executionContext = new AsyncLocalStorage<ExecutionContext>();
+
+/**
+ * For the callback of a step: a UUID that is the same in every attempt of it, and different for every other step and run. Give it to an
+ * API that takes idempotency keys, and a step that is interrupted after its request has arrived has no second effect when it is tried
+ * again.
+ */
+export function stepIdempotencyKey(): string {
+  const key = executionContext.getStore()?.idempotencyKey() ?? null;
+  if (key === null)
+    throw new Error('stepIdempotencyKey() has a value inside the callback of step.run() only');
+  return key;
+}

@@ -1,6 +1,6 @@
 /** The errors that mean something to the engine, and how each is recognised (ER group of the SDK specification). */
 import { parseDuration } from '../lib/duration.ts';
-import type { SerializedError } from '../protocol/error.ts';
+import { serializeError, type SerializedError } from '../protocol/error.ts';
 import type { When } from '../protocol/op.ts';
 
 /** Thrown by a step or a handler: no further attempt is made (ER-2). */
@@ -50,6 +50,11 @@ export function isRetryAfter(thrown: unknown): thrown is { retryAfter: string } 
 /** Step errors never come from elsewhere: the code that throws them is in the same copy as this. */
 export function isStepError(thrown: unknown): thrown is StepError {
   return thrown instanceof StepError;
+}
+
+/** The error that an event tells of, as a plain `Error` (OF-6), whatever form it has there. */
+export function restoreError(told: unknown): Error {
+  return restore(serializeError(told));
 }
 
 export function retryAfterOf({ retryAfter }: { retryAfter: string }): When {

@@ -88,11 +88,17 @@ export type WithoutInternal<Events> = {
   [Name in keyof Events as Name extends InternalName ? never : Name]: Events[Name];
 };
 
+/** Names of single events: declared ones, those that a declared pattern covers, and the engine's own (ES-14). */
+export type EventName<Events> =
+  IsTyped<Events> extends true
+    ? { [Key in keyof Events & string]: Covered<Key> }[keyof Events & string] | keyof InternalEvents
+    : string;
+
+type Covered<Key> = Key extends `${infer Before}*` ? `${Before}${string}` : Key;
+
 /** Names of single events, and patterns: a `*` directly after `/` or `.` stands for any rest (TR-9). */
 export type TriggerName<Events> =
-  IsTyped<Events> extends true
-    ? (keyof Events & string) | keyof InternalEvents | `${string}/*` | `${string}.*`
-    : string;
+  IsTyped<Events> extends true ? EventName<Events> | `${string}/*` | `${string}.*` : string;
 
 /** What `send` takes. */
 export type Sendable<Events> =
@@ -109,7 +115,11 @@ type Matching<Events, Before extends string> = {
 
 /** `never` where nothing is declared under that name. */
 type Member<Events, Name> =
-  IsTyped<Events> extends true ? (Name extends keyof Events ? Events[Name] : never) : never;
+  IsTyped<Events> extends true
+    ? Name extends keyof Events
+      ? Events[Name]
+      : { [Key in keyof Events]: Name extends Covered<Key> ? Events[Key] : never }[keyof Events]
+    : never;
 
 type Known<Found, Name extends string> = [Found] extends [never] ? EventPayload & { name: Name } : Found;
 
@@ -118,7 +128,14 @@ export type Received<Payload> = Payload extends unknown
   ? Flat<Omit<Payload, 'id' | 'ts'> & { id: string; ts: number }>
   : never;
 
-/** A direct invocation brings the data of any of the function's triggers under a name of its own (TR-14). */
-export type Invocation<Payload> = Payload extends unknown
+/**
+ * A direct invocation brings the data of any of the function's triggers under a name of its own (TR-14); any data at all where only the
+ * engine itself triggers the function.
+ */
+export type Invocation<Events, Name extends string> = [Exclude<Name, keyof InternalEvents>] extends [never]
+  ? InvokedEventPayload
+  : Invoked<EventOf<Events, Exclude<Name, keyof InternalEvents>>>;
+
+type Invoked<Payload> = Payload extends unknown
   ? Flat<Omit<Payload, 'name'> & { name: 'inngest/function.invoked' }>
   : never;

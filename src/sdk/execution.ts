@@ -8,11 +8,12 @@
  *   2. Outcomes settle in the order in which they were stored, as far as the handler still asks for them in time, and each has a turn
  *      of its own: so a race that was decided once is decided the same way in every replay (MX-27).
  *   3. After `stop` no tool call reaches the host, and nothing is reported.
+ *   4. Without middleware nothing is awaited for its sake: what happens in one turn is one write.
  */
-import { sha1Hex } from '../lib/hash.ts';
+import { hashUuid, sha1Hex } from '../lib/hash.ts';
 import type { SerializedError } from '../protocol/error.ts';
 import { serializeError } from '../protocol/error.ts';
-import type { Memo, When } from '../protocol/op.ts';
+import type { InvokeFunction, Memo, Sleep, WaitForEvent, When } from '../protocol/op.ts';
 import { executionContext, type ExecutionContext } from './context.ts';
 import {
   isNonRetriable,
@@ -22,6 +23,8 @@ import {
   retryAfterOf,
   StepError,
 } from './errors.ts';
+import type { RunStep } from './middleware.ts';
+import { after, isPromise, type Soon } from './soon.ts';
 
 /** Microtasks after which a handler that goes on at all has reached its next step. */
 const TURN = 64;
@@ -31,7 +34,11 @@ export interface ReachedStep {
   id: string;
   name: string;
   /** `sends`: the callback sends events, whose ids are made from the moment at which the step first began. */
-  kind: { op: 'StepRun'; sends?: true } | { op: 'Sleep'; until: When };
+  kind:
+    | { op: 'StepRun'; sends?: true }
+    | Pick<Sleep, 'op' | 'until'>
+    | Pick<WaitForEvent, 'op' | 'event' | 'expression' | 'timeout' | 'lookBack'>
+    | Pick<InvokeFunction, 'op' | 'functionId' | 'payload' | 'timeout'>;
 }
 
 export type StepOutcome =
@@ -51,8 +58,33 @@ export interface ExecutionHost {
   send(events: object[], stepId: string | null, nth: number): Promise<{ ids: string[] }>;
 }
 
+/** What user code has come to. */
+export type Result = { ok: true; data: unknown } | { ok: false; error: unknown };
+
+/** What is to happen around user code. What it throws counts as an error of the function. */
+export interface ExecutionHooks {
+  /** New code is about to run. */
+  begin(): Soon<void>;
+  /** A stored outcome is about to be given to the handler: answers what it gets. */
+  settling(id: string, memo: Memo): Soon<Memo>;
+  /** The callback of a step has run. `isLast`: nothing more of this entry will. */
+  stepEnded(result: Result, step: RunStep, isLast: boolean): Soon<Result>;
+  /** The handler has returned or thrown. */
+  ended(result: Result): Soon<Result>;
+  /** The handler waits, maybe for a long time. Never throws. */
+  rest(): void;
+}
+
+/** Which run is entered, and what is around it. */
+interface Entry {
+  runId: string;
+  hooks: ExecutionHooks;
+}
+
+type Kind = ReachedStep['kind'];
+
 interface Pending {
-  step: ReachedStep;
+  name: string;
   callback: (() => unknown) | null;
   resolve(value: unknown): void;
   reject(error: unknown): void;
@@ -71,18 +103,36 @@ export class Execution {
   /** A promise has just been settled, and the handler has not yet gone as far as that takes it. */
   #inTurn = false;
   #stopped = false;
+  #entry: Entry | null = null;
 
   constructor(host: ExecutionHost) {
     this.#host = host;
   }
 
+  /** Ids of the steps that have an outcome. */
+  get stored(): readonly string[] {
+    return this.#host.settled;
+  }
+
+  /** The stored outcome of a step. */
+  memo(id: string): Memo {
+    return this.#host.memo(id);
+  }
+
   /** Enters the handler; its outcome goes to `host.ended`, in a later turn at the earliest. */
-  start(handler: () => unknown): void {
+  start(handler: () => unknown, entry: Entry | null = null): void {
     if (this.#stopped) return;
+    this.#entry = entry;
+    const finish = entry && ((result: Result) => (this.#stopped ? result : entry.hooks.ended(result)));
     void executionContext.run(this.#context(null), async () => {
-      const outcome = await attempt(handler);
+      const outcome = await attempt(handler, finish);
       if (!this.#stopped) this.#host.ended(outcome);
     });
+  }
+
+  /** The run is parked: whatever the handler waits for may take long. It goes on where it is if it is still there then. */
+  rest(): void {
+    if (!this.#stopped) this.#entry?.hooks.rest();
   }
 
   /** The handler is not continued any more: its promises stay open for ever. */
@@ -100,26 +150,62 @@ export class Execution {
     return this.#pending.keys();
   }
 
-  /** A tool call of the handler. `callback` is null where the engine itself does the work. */
-  step(options: StepId, kind: ReachedStep['kind'], callback: (() => unknown) | null): Promise<unknown> {
+  /**
+   * A tool call of the handler.
+   * @param kind a function where it takes work, which is done for a step without an outcome only.
+   * @param callback null where the engine itself does the work.
+   */
+  step(options: StepId, kind: Kind | (() => Soon<Kind>), callback: (() => unknown) | null): Promise<unknown> {
     if (executionContext.getStore()?.insideStep === true) return Promise.reject(nested(options));
     const { id: userId, name } = typeof options === 'string' ? { id: options, name: options } : options;
     const id = this.#nextId(userId);
     return new Promise((resolve, reject) => {
       if (this.#stopped) return;
-      const step = { id, name: name ?? userId, kind };
-      this.#pending.set(id, { step, callback, resolve, reject });
+      this.#pending.set(id, { name: name ?? userId, callback, resolve, reject });
       if (this.#host.isSettled(id)) this.settle();
-      else this.#host.reached(step);
+      else this.#reach(id, name ?? userId, kind);
     });
   }
 
-  /** Runs the callback of a reached step. Never rejects. */
-  async run(id: string): Promise<StepOutcome> {
-    const callback = this.#pending.get(id)?.callback;
-    if (callback === undefined || callback === null)
-      throw new Error('only a reached step with a callback can be run');
-    return executionContext.run(this.#context(id), () => attempt(callback));
+  /**
+   * Runs the callback of a reached step. Never rejects.
+   * @param isLast the entry is only for this step: it ends with it.
+   */
+  async run(id: string, isLast = false): Promise<StepOutcome> {
+    const { callback = null, name = id } = this.#pending.get(id) ?? {};
+    if (callback === null) throw new Error('only a reached step with a callback can be run');
+    const hooks = this.#entry?.hooks;
+    const step = { op: 'StepRun', name, displayName: name };
+    const finish = hooks === undefined ? null : (result: Result) => hooks.stepEnded(result, step, isLast);
+    return executionContext.run(this.#context(id), () => attempt(callback, finish));
+  }
+
+  /** Tells the host of a step without an outcome: at once, unless middleware takes its time. */
+  #reach(id: string, name: string, kind: Kind | (() => Soon<Kind>)): void {
+    const tell = (known: Kind) => {
+      if (!this.#pending.has(id)) return;
+      if (this.#host.isSettled(id)) this.settle();
+      else this.#host.reached({ id, name, kind: known });
+    };
+    this.#guard(() =>
+      after(this.#entry?.hooks.begin(), () => after(typeof kind === 'function' ? kind() : kind, tell)),
+    );
+  }
+
+  /** What fails here, outside of the handler's own code, ends the entry. */
+  #guard(work: () => Soon<void>): void {
+    try {
+      const done = work();
+      if (isPromise(done)) done.then(undefined, (thrown: unknown) => this.#fail(thrown));
+    } catch (thrown) {
+      this.#fail(thrown);
+    }
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#stopped) return;
+    this.stop();
+    this.#host.ended(failure(thrown));
   }
 
   /** The journal has grown: settles what the handler waits for, in stored order, one a turn. */
@@ -155,12 +241,18 @@ export class Execution {
 
   /** Settles the promise of a step that the handler has asked for; the next one when this one's turn is over. */
   #release(id: string): void {
-    const pending = this.#pending.get(id);
     const memo = this.#host.memo(id);
+    this.#inTurn = true;
+    this.#guard(() =>
+      after(this.#entry?.hooks.settling(id, memo) ?? memo, (outcome) => this.#resolve(id, outcome)),
+    );
+  }
+
+  #resolve(id: string, memo: Memo): void {
+    const pending = this.#pending.get(id);
     this.#pending.delete(id);
     if ('data' in memo) pending?.resolve(JSON.parse(memo.data));
     else pending?.reject(new StepError(id, memo.error));
-    this.#inTurn = true;
     void afterTurn().then(() => {
       this.#inTurn = false;
       this.settle();
@@ -193,7 +285,12 @@ export class Execution {
 
   #context(stepId: string | null): ExecutionContext {
     let sends = 0;
-    return { insideStep: stepId !== null, send: (events) => this.#host.send(events, stepId, sends++) };
+    return {
+      insideStep: stepId !== null,
+      send: (events) => this.#host.send(events, stepId, sends++),
+      idempotencyKey: () =>
+        stepId === null ? null : hashUuid(`step ${stepId} of run ${this.#entry?.runId ?? ''}`),
+    };
   }
 }
 
@@ -206,15 +303,30 @@ export async function afterTurn(): Promise<void> {
 }
 
 /** Calls user code and turns whatever comes of it into an outcome. */
-async function attempt(code: () => unknown): Promise<StepOutcome> {
-  let value: unknown;
+async function attempt(
+  code: () => unknown,
+  finish: ((result: Result) => Soon<Result>) | null,
+): Promise<StepOutcome> {
+  let result: Result;
   try {
-    value = await code();
-  } catch (thrown) {
-    return failure(thrown);
+    result = { ok: true, data: await code() };
+  } catch (error) {
+    result = { ok: false, error };
   }
+  if (finish !== null) {
+    try {
+      const finished = finish(result);
+      result = isPromise(finished) ? await finished : finished;
+    } catch (error) {
+      result = { ok: false, error };
+    }
+  }
+  return result.ok ? success(result.data) : failure(result.error);
+}
+
+function success(data: unknown): StepOutcome {
   try {
-    return { ok: true, data: JSON.stringify(value) ?? 'null' };
+    return { ok: true, data: JSON.stringify(data) ?? 'null' };
   } catch (thrown) {
     const reason =
       thrown instanceof Error && /BigInt/.test(thrown.message)

@@ -1,5 +1,6 @@
 /** What a function author imports. */
 export { Inngest, isInngest } from './client.ts';
+export { stepIdempotencyKey } from './context.ts';
 export { NonRetriableError, RetryAfterError, StepError } from './errors.ts';
 export { internalEvents } from './events.ts';
 export type {
@@ -12,22 +13,28 @@ export type {
   ScheduledTimerEventPayload,
 } from './events.ts';
 export { InngestFunction, isInngestFunction } from './function.ts';
+export { dependencyInjectionMiddleware } from './inject.ts';
+export type { GetFunctionOutput } from './invoke.ts';
 export type { Jsonify } from './jsonify.ts';
+export { headerKeys, queryKeys, slugify } from './keys.ts';
+export { ProxyLogger } from './logger.ts';
+export type { LogLevel } from './logger.ts';
+export { InngestMiddleware, isInngestMiddleware } from './middleware.ts';
+export type { MiddlewareOptions } from './middleware.ts';
+export { InngestFunctionReference, referenceFunction } from './reference.ts';
 export { EventSchemas } from './schemas.ts';
 export type { LiteralZodEventSchema, StandardSchema } from './schemas.ts';
+export type { SendEventOutput, StepOptions, StepOptionsOrId, StepTools } from './steps.ts';
 export type {
   ClientOptions,
   Context,
+  FailureEventArgs,
   GetEvents,
   GetFunctionInput,
-  GetFunctionOutput,
   GetStepTools,
   Handler,
   Logger,
   Retries,
-  SendEventOutput,
-  StepOptions,
-  StepOptionsOrId,
-  StepTools,
+  TimeStr,
 } from './types.ts';
 export { version } from './version.ts';

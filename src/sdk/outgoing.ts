@@ -4,7 +4,7 @@ import { isObject } from '../lib/json.ts';
 /** One payload or many, as a user gave them, as the engine is to get them (SE-3 to SE-12, SE-27). */
 export function outgoingEvents(payload: unknown): object[] {
   const events = (Array.isArray(payload) ? payload : [payload]).map(completed);
-  return JSON.parse(stringify(events)) as object[];
+  return JSON.parse(toJson(events)) as object[];
 }
 
 /** The members that every event has on its way (SE-4, SE-7). */
@@ -17,7 +17,7 @@ function completed(payload: unknown): object {
 }
 
 /** JSON without what it cannot hold: BigInts, and members that lead back to an object around them, are left out (SE-27). */
-function stringify(value: unknown[]): string {
+export function toJson(value: object): string {
   const around: unknown[] = [];
   // A function, not an arrow: `this` is the object that holds the member.
   function keep(this: unknown, _key: string, member: unknown): unknown {

@@ -15,7 +15,8 @@ export interface StandardSchema<Output = unknown> {
 /** A zod schema of any version: newer ones are Standard Schemas, older ones carry their output type as a member. */
 type ZodSchema = StandardSchema | { readonly _output: unknown };
 
-type OutputOf<Schema> = Schema extends { readonly '~standard': { readonly types?: infer Types } }
+/** The type of what a schema lets through; `never` for what is no schema. */
+export type OutputOf<Schema> = Schema extends { readonly '~standard': { readonly types?: infer Types } }
   ? Types extends { readonly output: infer Value }
     ? Value
     : never

@@ -1,61 +1,81 @@
 /** The step tools at run time: what each asks of the execution (ST group of the SDK specification). */
-import { parseDuration } from '../lib/duration.ts';
+import { isObject } from '../lib/json.ts';
 import { executionContext } from './context.ts';
-import type { Execution, StepId } from './execution.ts';
-import { outgoingEvents } from './outgoing.ts';
+import type { Execution, ReachedStep, StepId } from './execution.ts';
+import { readInvocation, type InvocationPayload, type Invoker } from './invoke.ts';
+import { expressionOf } from './match.ts';
+import { outgoingEvents, toJson } from './outgoing.ts';
+import { after, type Soon } from './soon.ts';
+import { type Duration, instant, milliseconds, type Moment, type Timeout, when } from './times.ts';
 
-/** Anything with an instant in it, as the Temporal proposal has it. */
-interface Instant {
-  epochMilliseconds: number;
+/** The function whose handler the tools are for. */
+export interface ToolOwner extends Invoker {
+  send(payload: unknown): Promise<unknown>;
+  /** What is to be sent in place of the payload; a promise only where middleware has a say in it. */
+  invoking(payload: InvocationPayload): Soon<InvocationPayload>;
 }
 
-/** A length of time, as the Temporal proposal has it. */
-interface TemporalDuration {
-  total(unit: 'milliseconds'): number;
-}
+const nobody: ToolOwner = {
+  appId: null,
+  warnOnce: () => {},
+  send: async (payload) => executionContext.getStore()?.send(outgoingEvents(payload)),
+  invoking: (payload) => payload,
+};
 
-export function stepTools(execution: Execution) {
+export function stepTools(execution: Execution, owner: ToolOwner = nobody) {
   return {
     run: (id: StepId, callback: (...input: unknown[]) => unknown, ...input: unknown[]) =>
       execution.step(id, { op: 'StepRun' }, () => callback(...input)),
 
-    sleep: async (id: StepId, time: number | string | TemporalDuration) => {
-      await execution.step(id, { op: 'Sleep', until: { in: milliseconds(time) } }, null);
+    sleep: async (id: StepId, time: Duration) => {
+      await execution.step(id, { op: 'Sleep', until: { in: milliseconds(time, 'step.sleep') } }, null);
     },
 
-    sleepUntil: async (id: StepId, time: string | Date | Instant) => {
-      await execution.step(id, { op: 'Sleep', until: { at: instant(time) } }, null);
+    sleepUntil: async (id: StepId, time: Moment) => {
+      await execution.step(id, { op: 'Sleep', until: { at: instant(time, 'step.sleepUntil') } }, null);
+    },
+
+    waitForEvent: async (id: StepId, options: WaitOptions) => execution.step(id, waitOf(options), null),
+
+    invoke: async (id: StepId, options: unknown) => {
+      const { payload, ...target } = readInvocation(options, owner);
+      return execution.step(
+        id,
+        () =>
+          after(owner.invoking(payload), (sent) => ({
+            op: 'InvokeFunction',
+            ...target,
+            payload: toJson(sent),
+          })),
+        null,
+      );
     },
 
     /** A step that sends: its ids come from run and step, so a repeated attempt sends the same events again (SV-3). */
     sendEvent: (id: StepId, payload: unknown) =>
-      execution.step(id, { op: 'StepRun', sends: true }, () =>
-        executionContext.getStore()?.send(outgoingEvents(payload)),
-      ),
+      execution.step(id, { op: 'StepRun', sends: true }, () => owner.send(payload)),
   };
 }
 
-function milliseconds(time: number | string | TemporalDuration): number {
-  const ms =
-    typeof time === 'number'
-      ? time
-      : typeof time === 'string'
-        ? parseDuration(time)
-        : time.total('milliseconds');
-  if (ms === null || !Number.isFinite(ms))
-    throw new TypeError('step.sleep: expected milliseconds or a text such as "30m"');
-  return ms;
+interface WaitOptions {
+  event: string;
+  timeout: Timeout;
+  match?: string | undefined;
+  if?: string | undefined;
+  /** `'run'`, or a length of time. */
+  lookBack?: Duration | undefined;
 }
 
-function instant(time: string | Date | Instant): number {
-  const ms =
-    typeof time === 'string'
-      ? Date.parse(time)
-      : time instanceof Date
-        ? time.getTime()
-        : time?.epochMilliseconds;
-  if (typeof ms !== 'number' || !Number.isFinite(ms)) {
-    throw new TypeError('step.sleepUntil: expected a Date or a date text such as "2027-01-01T00:00:00Z"');
-  }
-  return ms;
+/** ST-16, WE-1. */
+function waitOf(options: WaitOptions): Extract<ReachedStep['kind'], { op: 'WaitForEvent' }> {
+  if (!isObject(options) || typeof options.event !== 'string' || options.timeout == null)
+    throw new TypeError('step.waitForEvent: expected { event, timeout }');
+  const { event, timeout, lookBack = 'run' } = options;
+  return {
+    op: 'WaitForEvent',
+    event,
+    expression: expressionOf(options),
+    timeout: when(timeout, 'step.waitForEvent: timeout'),
+    lookBack: lookBack === 'run' ? 'run' : milliseconds(lookBack, 'step.waitForEvent: lookBack'),
+  };
 }

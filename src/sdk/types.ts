@@ -3,18 +3,18 @@ import type { Inngest } from './client.ts';
 import type {
   AnyEvents,
   EventOf,
+  FailureEventPayload,
+  InternalEvents,
   Invocation,
   Received,
-  Sendable,
   TriggerName,
   WithoutInternal,
 } from './events.ts';
-import type { InternalEvents } from './events.ts';
-import type { TYPES } from './function.ts';
-import type { Flat, Jsonify } from './jsonify.ts';
+import type { Flat } from './jsonify.ts';
+import type { InngestMiddleware, SentBy, WithContext } from './middleware.ts';
 import type { EventSchemas } from './schemas.ts';
-
-export type OneOrMany<Item> = Item | readonly Item[];
+import type { SendEventOutput, StepTools } from './steps.ts';
+import type { CancelOn } from './triggers.ts';
 
 export interface Logger {
   info: LogMethod;
@@ -40,8 +40,10 @@ export interface ClientOptions {
   /** Whether the engine is a local one; wins over `INNGEST_DEV`. */
   isDev?: boolean | undefined;
   fetch?: Fetch | undefined;
-  /** Default: the console. */
+  /** Default: the console, from the level on that `INNGEST_LOG_LEVEL` names. */
   logger?: Logger | undefined;
+  /** Of every function and of every send, in this order. */
+  middleware?: InngestMiddleware.Stack | undefined;
   /** Types of the events. Default: any event with any data. */
   schemas?: EventSchemas<AnyEvents> | undefined;
   /** Any version text of the app, for people to see. */
@@ -51,11 +53,6 @@ export interface ClientOptions {
 export interface SendOptions {
   /** Environment to send to, in place of the client's. */
   env?: string | undefined;
-}
-
-export interface SendEventOutput {
-  /** One id for each event, in order. */
-  ids: string[];
 }
 
 export type Retries =
@@ -81,7 +78,15 @@ export type Retries =
   | 19
   | 20;
 
-export interface FunctionOptions {
+/** A length of time in a function's configuration, such as `"30m"` or `"1d12h"`. */
+export type TimeStr = `${number}${string}`;
+
+export interface FunctionOptions<
+  Events = AnyEvents,
+  Name extends string = string,
+  ClientStack extends readonly unknown[] = [],
+  Stack extends InngestMiddleware.Stack = InngestMiddleware.Stack,
+> {
   /** Identifies the function in its app; must stay the same from deployment to deployment. */
   id: string;
   /** What people see. Default: the id. */
@@ -89,54 +94,29 @@ export interface FunctionOptions {
   description?: string | undefined;
   /** Attempts after the first one, for each step and for the code between steps. Default: 4. */
   retries?: Retries | undefined;
-}
-
-export interface EventTrigger<Name extends string = string> {
-  event: Name;
-}
-
-export interface StepOptions {
-  /** What the step's result is kept under. */
-  id: string;
-  /** What people see. Default: the id. */
-  name?: string | undefined;
-}
-
-/** The first argument of every step tool. */
-export type StepOptionsOrId = string | StepOptions;
-
-/** A length of time, as the Temporal proposal has it. */
-interface TemporalDuration {
-  total(unit: 'milliseconds'): number;
-}
-
-/** A `Temporal.Instant` or `Temporal.ZonedDateTime`. */
-interface TemporalInstant {
-  readonly epochMilliseconds: number;
-}
-
-export interface StepTools<Events = AnyEvents> {
-  /** Runs the callback once, keeps its result, and retries it alone if it throws. Further arguments are passed to it. */
-  run<Input extends unknown[], Output>(
-    step: StepOptionsOrId,
-    callback: (...input: Input) => Output,
-    ...input: Input
-  ): Promise<Jsonify<Awaited<Output>>>;
-  /** Pauses the run: milliseconds, or a text such as `"30m"`. */
-  sleep(step: StepOptionsOrId, time: number | string | TemporalDuration): Promise<void>;
-  /** Pauses the run until then. */
-  sleepUntil(step: StepOptionsOrId, time: Date | string | TemporalInstant): Promise<void>;
-  /** Sends events as a step: once, whatever happens to the run. */
-  sendEvent(step: StepOptionsOrId, payload: OneOrMany<Sendable<Events>>): Promise<SendEventOutput>;
+  /** Up to five; any of them cancels the runs that it fits. */
+  cancelOn?: readonly CancelOn<Events, Name>[] | undefined;
+  /** Runs are cancelled that begin later than `start` after they were due, or take longer than `finish`. */
+  timeouts?: { start?: TimeStr | undefined; finish?: TimeStr | undefined } | undefined;
+  /** Called once for each run that has failed for good. It is a function of its own, `<id>-failure`, and may use steps. */
+  onFailure?:
+    | ((context: WithContext<FailureContext<Events, Name>, [...ClientStack, ...Stack]>) => unknown)
+    | undefined;
+  /** Of this function only, after that of the client. */
+  middleware?: Stack | undefined;
 }
 
 /** What a handler is called with. */
-export interface HandlerContext<Events = AnyEvents, Name extends string = string> {
+export interface HandlerContext<
+  Events = AnyEvents,
+  Name extends string = string,
+  Sent extends object = SendEventOutput,
+> {
   /** What started the run; `event.name` tells several triggers apart. */
-  event: Received<EventOf<Events, Name> | Invocation<EventOf<Events, Name>>>;
+  event: Received<EventOf<Events, Name> | Invocation<Events, Name>>;
   /** All events of the batch; without batching, only `event`. */
   events: [Received<EventOf<Events, Name>>, ...Received<EventOf<Events, Name>>[]];
-  step: StepTools<Events>;
+  step: StepTools<Events, Name, Sent>;
   runId: string;
   logger: Logger;
   /** From 0; back at 0 after each step that succeeded. */
@@ -145,40 +125,76 @@ export interface HandlerContext<Events = AnyEvents, Name extends string = string
   maxAttempts: number;
 }
 
-type EventsOf<Client> = Client extends Inngest<infer Options> ? EventsOfOptions<Options> : AnyEvents;
+/** What `onFailure` is called with. */
+export interface FailureContext<Events = AnyEvents, Name extends string = string> extends Omit<
+  HandlerContext<Events, 'inngest/function.failed'>,
+  'event' | 'events'
+> {
+  /** Tells of the failed run; its own event is `event.data.event`. */
+  event: Received<FailureEventPayload<FailedEvent<Events, Name>>>;
+  events: [Received<FailureEventPayload<FailedEvent<Events, Name>>>];
+  /** What the run failed with, as a plain `Error` with the name, message, stack and cause of the original. */
+  error: Error;
+}
+
+type FailedEvent<Events, Name extends string> = HandlerContext<Events, Name>['event'];
+
+/** The argument of an `onFailure` handler. */
+export type FailureEventArgs<Payload = HandlerContext['event']> = Omit<FailureContext, 'event' | 'events'> & {
+  event: Received<FailureEventPayload<Payload>>;
+  events: [Received<FailureEventPayload<Payload>>];
+};
+
+type OptionsOf<Client> = Client extends Inngest<infer Options> ? Options : ClientOptions;
+
+type EventsOf<Client> = EventsOfOptions<OptionsOf<Client>>;
 
 export type EventsOfOptions<Options> = Options extends { schemas: EventSchemas<infer Events> }
   ? Events
   : AnyEvents;
+
+export type StackOfOptions<Options> = Options extends { middleware: infer Stack extends readonly unknown[] }
+  ? Stack
+  : [];
+
+/** What `send` resolves to. */
+export type SentOfOptions<Options> = SentBy<StackOfOptions<Options>>;
+
+/** What a handler is called with, its middleware included. */
+export type ContextOfOptions<
+  Options,
+  Name extends string,
+  Stack extends readonly unknown[] = [],
+> = WithContext<
+  HandlerContext<EventsOfOptions<Options>, Name, SentOfOptions<Options>>,
+  [...StackOfOptions<Options>, ...Stack]
+>;
 
 /** Payload types by event name, without the engine's own events unless the second argument is `true`. */
 export type GetEvents<Client extends Inngest.Any, Internal extends boolean = false> = Internal extends true
   ? Flat<EventsOf<Client> & InternalEvents>
   : WithoutInternal<EventsOf<Client>>;
 
+type OwnName<Client extends Inngest.Any> = keyof GetEvents<Client> & TriggerName<EventsOf<Client>>;
+
 /** The argument of a client's handlers, of all its events or of those of the given trigger. */
 export type Context<
   Client extends Inngest.Any = Inngest.Any,
-  Name extends TriggerName<EventsOf<Client>> = keyof GetEvents<Client> & TriggerName<EventsOf<Client>>,
-> = HandlerContext<EventsOf<Client>, Name>;
+  Name extends TriggerName<EventsOf<Client>> = OwnName<Client>,
+> = ContextOfOptions<OptionsOf<Client>, Name>;
 
 export type GetFunctionInput<
   Client extends Inngest.Any,
-  Name extends TriggerName<EventsOf<Client>> = keyof GetEvents<Client> & TriggerName<EventsOf<Client>>,
+  Name extends TriggerName<EventsOf<Client>> = OwnName<Client>,
 > = Context<Client, Name>;
 
 export type Handler<
   Client extends Inngest.Any = Inngest.Any,
-  Name extends TriggerName<EventsOf<Client>> = keyof GetEvents<Client> & TriggerName<EventsOf<Client>>,
+  Name extends TriggerName<EventsOf<Client>> = OwnName<Client>,
 > = (context: Context<Client, Name>) => unknown;
 
 /** The `step` of a client's handlers. */
 export type GetStepTools<
   Client extends Inngest.Any,
-  Name extends TriggerName<EventsOf<Client>> = keyof GetEvents<Client> & TriggerName<EventsOf<Client>>,
-> = Context<Client, Name>['step'];
-
-/** What a function returns, as others read it: its JSON form, `null` for nothing, `unknown` when only an id is known. */
-export type GetFunctionOutput<Function> = Function extends { readonly [TYPES]: { output: infer Output } }
-  ? Jsonify<Awaited<Output>>
-  : unknown;
+  Name extends TriggerName<EventsOf<Client>> = OwnName<Client>,
+> = Context<Client, Name> extends { step: infer Tools } ? Tools : never;

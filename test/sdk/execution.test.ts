@@ -1,52 +1,8 @@
 /** The execution core against a host that the test plays by hand: what settles, in what order, and what reaches the host. */
 import { describe, expect, test } from 'vitest';
 import { sha1Hex } from '../../src/lib/hash.ts';
-import type { Memo } from '../../src/protocol/op.ts';
 import { NonRetriableError, RetryAfterError, StepError } from '../../src/sdk/errors.ts';
-import { Execution, type ReachedStep, type StepOutcome } from '../../src/sdk/execution.ts';
-import { stepTools } from '../../src/sdk/tools.ts';
-
-const turn = () => new Promise<void>((resolve) => void setTimeout(resolve, 0));
-
-/** A host with some outcomes stored already, in this order. */
-function host(stored: [string, Memo][] = []) {
-  const memos = new Map(stored.map(([id, memo]) => [sha1Hex(id), memo]));
-  const reached: ReachedStep[] = [];
-  const ended: StepOutcome[] = [];
-  const sends: { events: object[]; stepId: string | null; nth: number }[] = [];
-  const settled = [...memos.keys()];
-  const execution = new Execution({
-    settled,
-    isSettled: (id) => memos.has(id),
-    memo: (id) => memos.get(id) ?? { data: 'null' },
-    reached: (step) => void reached.push(step),
-    ended: (outcome) => void ended.push(outcome),
-    send: async (events, stepId, nth) => {
-      sends.push({ events, stepId, nth });
-      return { ids: [] };
-    },
-  });
-  return {
-    execution,
-    reached,
-    ended,
-    sends,
-    step: stepTools(execution),
-    names: () => reached.map((step) => step.name),
-    /** The journal has one more outcome. */
-    store: (id: string, memo: Memo) => {
-      memos.set(sha1Hex(id), memo);
-      settled.push(sha1Hex(id));
-      execution.settle();
-    },
-    run: async (handler: () => unknown) => {
-      execution.start(handler);
-      await turn();
-    },
-  };
-}
-
-const value = (data: unknown): Memo => ({ data: JSON.stringify(data) });
+import { host, turn, value } from './host.ts';
 
 describe('a step', () => {
   test('without an outcome reaches the host, in the turn in which it is called', () => {

@@ -274,10 +274,10 @@ describe('createFunction', () => {
     retries: () => plain.createFunction({ id: 'f', retries: 21 }, { event: 'a/b' }, () => {}),
     // @ts-expect-error -- not in this version
     concurrency: () => plain.createFunction({ id: 'f', concurrency: 1 }, { event: 'a/b' }, () => {}),
-    // @ts-expect-error -- not in this version
-    cron: () => plain.createFunction({ id: 'f' }, { cron: '* * * * *' }, () => {}),
-    // @ts-expect-error -- not in this version
-    filter: () => plain.createFunction({ id: 'f' }, { event: 'a/b', if: 'event.data.n > 1' }, () => {}),
+    // @ts-expect-error -- a filter goes with an event (FN-23)
+    filter: () => plain.createFunction({ id: 'f' }, { cron: '* * * * *', if: 'true' }, () => {}),
+    // @ts-expect-error -- an event or a cron (FN-22)
+    both: () => plain.createFunction({ id: 'f' }, { cron: '* * * * *', event: 'a/b' }, () => {}),
     // @ts-expect-error -- a form of version 2 (FN-2)
     strings: () => plain.createFunction('f', 'a/b', () => {}),
   };
