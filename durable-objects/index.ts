@@ -1,15 +1,21 @@
-/** The object classes of a deployment, for the Worker's own module to export: `export const { Run, Sweeper } = durableObjects({ apps })`. */
-import { compose, sendDeps, type Parts } from '../src/compose.ts';
+/** The object classes of a deployment, for the Worker's own module to export: `export const { Run, Sweeper, Cron, Waits } = durableObjects({ apps })`. */
+import { compose, sendDeps } from '../src/compose.ts';
 import type { Env } from '../src/env.ts';
-import type { RunHandle } from '../src/call/caller.ts';
-import type { Handler } from '../src/call/embedded.ts';
+import type { EmbeddedCode } from '../src/call/embedded.ts';
 import { acceptEvents } from '../src/ingest/accept.ts';
-import type { EventView, StoredEvent } from '../src/protocol/event.ts';
+import { acceptInternal } from '../src/ingest/internal.ts';
+import { isSealed, unseal } from '../src/keys/unseal.ts';
 import { limits } from '../src/protocol/limits.ts';
-import type { FunctionConfig } from '../src/protocol/function.ts';
-import { checkApps, type App, type ListedFunction } from '../src/registry/check.ts';
+import { parseDuration } from '../src/lib/duration.ts';
+import { eventView } from '../src/protocol/event.ts';
+import { parseWhen, type FunctionConfig } from '../src/protocol/function.ts';
+import { checkApps, type App, withItsOwn } from '../src/registry/check.ts';
+import { cronObject } from './cron.ts';
+import type { CronDeps } from './cron-owner.ts';
 import { runObject, type RunDeps } from './run.ts';
 import { sweeperObject } from './sweeper.ts';
+import { waitsObject } from './waits.ts';
+import type { WaitsDeps } from './waits-owner.ts';
 
 export interface ObjectOptions {
   apps: readonly EmbeddedApp[];
@@ -17,68 +23,95 @@ export interface ObjectOptions {
 
 /** An app whose functions' code is in this Worker. */
 export interface EmbeddedApp extends App {
-  functions: readonly (EmbeddedFunction | undefined)[];
-}
-
-interface EmbeddedFunction extends ListedFunction {
-  id(appId: string): string;
-  client: { logger: object };
-  handler: (context: never) => unknown;
+  functions: readonly (EmbeddedCode['fn'] | undefined)[];
 }
 
 /** Throws, listing every problem, when a function is not as it should be. */
 export function durableObjects({ apps }: ObjectOptions) {
-  const configs = new Map(checkApps(apps).map((config) => [config.id, config]));
-  const handlers = new Map(
+  const known = checkApps(apps);
+  const configs = new Map(known.map((config) => [config.id, config]));
+  const codes = new Map<string, EmbeddedCode>(
     apps.flatMap(({ client, functions }) =>
-      functions.flatMap((fn) => (fn === undefined ? [] : [[fn.id(client.id), handlerOf(fn)] as const])),
+      functions
+        .flatMap((fn) => (fn === undefined ? [] : withItsOwn(fn)))
+        .map((fn) => [fn.id(client.id), { fn, appId: client.id }] as const),
     ),
   );
   // Nothing in it belongs to one object, so that the isolate's objects share it.
   let shared: RunDeps | undefined;
   return {
-    Run: runObject((env) => (shared ??= runDeps(env, configs, handlers))),
-    Sweeper: sweeperObject(),
+    Run: runObject((env) => (shared ??= runDeps(env, configs, codes))),
+    Sweeper: sweeperObject((env) => ({ ...compose(env), functions: { list: () => known } })),
+    Cron: cronObject((env) => cronDeps(env, known)),
+    Waits: waitsObject(waitsDeps),
   };
 }
 
-function handlerOf({ handler, client }: EmbeddedFunction): Handler {
-  return (context) => handler({ ...context, logger: client.logger } as never);
+function cronDeps(env: Env, functions: FunctionConfig[]): Omit<CronDeps, 'storage'> {
+  const parts = compose(env);
+  return {
+    clock: parts.clock,
+    log: parts.log,
+    // A deployment that has become another environment leaves no timers behind in the former one.
+    functions: { list: (name) => (name === parts.environment ? functions : []) },
+    accept: (events) => acceptInternal(parts, events),
+  };
 }
 
-function runDeps(env: Env, configs: Map<string, FunctionConfig>, handlers: Map<string, Handler>): RunDeps {
+function waitsDeps(env: Env): Omit<WaitsDeps, 'storage' | 'abort'> {
+  const parts = compose(env);
+  return {
+    clock: parts.clock,
+    timer: parts.timer,
+    log: parts.log,
+    history: parts.store,
+    waiters: parts.runs,
+    // `user` stays sealed: expressions of waits may not read it (src/call/ask.ts).
+    view: eventView,
+  };
+}
+
+function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<string, EmbeddedCode>): RunDeps {
   const parts = compose(env);
   const { maxSteps, stepRuntime, retryInterval } = parts.config;
   const intake = sendDeps(parts);
   return {
     clock: parts.clock,
     log: parts.log,
-    limits: (functionId) => ({
-      maxAttempts: (configs.get(functionId)?.retries ?? limits.retriesDefault) + 1,
-      maxSteps,
-      stepRuntime,
-      retryInterval,
-    }),
-    find: (functionId) => handlers.get(functionId),
+    freeze: (functionId, startAt) => {
+      const config = configs.get(functionId);
+      const maxAttempts = (config?.retries ?? limits.retriesDefault) + 1;
+      const { start, finish } = config?.timeouts ?? {};
+      return {
+        maxAttempts,
+        maxSteps,
+        stepRuntime,
+        retryInterval,
+        cancelOn: (config?.cancel ?? []).map((one) => cancellation(one, startAt)),
+        startWithin: start === undefined ? null : parseDuration(start),
+        finishWithin: finish === undefined ? null : parseDuration(finish),
+      };
+    },
+    find: (functionId) => codes.get(functionId),
+    reqArgs: [undefined, env],
     send: async (events, { runId, ...from }) => ({
       ids: await acceptEvents(intake, events, { ...from, source: { kind: 'run', id: runId } }),
     }),
-    open: (run) => openEvents(run, parts),
+    open: (views, environment) =>
+      views.some(isSealed) ? Promise.all(views.map((view) => unseal(view, parts.seal, environment))) : views,
+    seal: (user, environment) =>
+      parts.seal?.seal(user, environment) ??
+      Promise.reject(new Error('user: cannot be kept encrypted: set STEPWELL_ENCRYPTION_KEY')),
+    waits: parts.waits,
+    emit: (event) => acceptInternal(intake, [event]),
   };
 }
 
-/** What handlers are given. At once where nothing is sealed: an `await` would split the first write of a run into two. */
-function openEvents(run: RunHandle, { seal }: Parts): object[] | Promise<object[]> {
-  const events = run.events();
-  if (events.every((event) => event.user === undefined)) return events.map((event) => view(event, {}));
-  if (seal === null) return Promise.reject(new Error('event.user is sealed: set STEPWELL_ENCRYPTION_KEY'));
-  return Promise.all(
-    events.map(async (event) =>
-      view(event, event.user === undefined ? {} : await seal.open(event.user, event.env)),
-    ),
-  );
+/** A `cancelOn` entry as a moment: its timeout counts from the start of the run (CX-10). */
+function cancellation({ event, if: expression, timeout }: Cancellation, startAt: number) {
+  const when = timeout === undefined ? null : parseWhen(timeout);
+  const until = when === null ? startAt + limits.sleep : 'at' in when ? when.at : startAt + when.in;
+  return { event, expression: expression ?? null, until };
 }
 
-function view({ internalId, name, data, id, ts, v }: StoredEvent, user: EventView['user']): EventView {
-  return { name, data, id: id ?? internalId, ts, user, ...(v === undefined ? {} : { v }) };
-}
+type Cancellation = NonNullable<FunctionConfig['cancel']>[number];

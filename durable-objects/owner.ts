@@ -8,25 +8,29 @@
 import type { Caller, RunHandle } from '../src/call/caller.ts';
 import { never } from '../src/lib/never.ts';
 import type { SerializedError } from '../src/protocol/error.ts';
-import type { StoredEvent } from '../src/protocol/event.ts';
+import { eventView, type StoredEvent } from '../src/protocol/event.ts';
 import { SECOND } from '../src/protocol/limits.ts';
 import type { Memo } from '../src/protocol/op.ts';
 import type { RunRpc } from '../src/protocol/rpc.ts';
 import {
   runStart,
   type RunCheck,
+  type RunEnding,
   type RunStart,
-  type RunSummary,
   type RunTrace,
   type RunView,
+  type StepAnswer,
 } from '../src/protocol/run.ts';
-import type { Clock, Log } from '../src/ports.ts';
+import type { Wait } from '../src/protocol/wait.ts';
+import type { Clock, Log, Waits } from '../src/ports.ts';
 import { apply } from '../src/run/apply.ts';
 import { commit } from '../src/run/commit.ts';
+import { runEnding } from '../src/run/ending.ts';
+import { invocation, waitOf } from '../src/call/ask.ts';
 import { nextAlarm, type RunConfig, type RunState } from '../src/run/state.ts';
 import { dueInputs } from '../src/run/timers.ts';
 import type { Changes, Effect, RunInput } from '../src/run/transition.ts';
-import { runSummary, runTrace, runView } from '../src/run/view.ts';
+import { runTrace, runView } from '../src/run/view.ts';
 
 /** When an alarm could not do its work, or the end of a run could not be reported, it is tried again this much later. */
 const AGAIN = 5 * SECOND;
@@ -55,15 +59,20 @@ export interface OwnerDeps {
   clock: Clock;
   log: Log;
   caller(run: RunHandle): Caller;
-  /** What a run of this function is frozen with. */
-  limits(functionId: string): Pick<RunConfig, 'maxAttempts' | 'maxSteps' | 'stepRuntime' | 'retryInterval'>;
-  /** Tells the index that the run has ended. */
-  report(summary: RunSummary): Promise<void>;
+  /** What a run of this function is frozen with. `startAt`: when it is first entered. */
+  freeze(functionId: string, startAt: number): FrozenConfig;
+  /** Tells the index, and whoever invoked it, that the run has ended. */
+  report(ending: RunEnding): Promise<void>;
+  waits: Pick<Waits, 'listen' | 'expire' | 'drop'>;
+  /** Has an event of the engine's own accepted; a repeat of the same one changes nothing. */
+  emit(event: StoredEvent): Promise<void>;
   /** Gives this owner up: it may not be used any more. */
   abort(reason: string): void;
   /** The core; tests put a broken one here. */
   apply?: typeof apply;
 }
+
+type FrozenConfig = Omit<RunConfig, 'runId' | 'env' | 'functionId' | 'eventIds' | 'queuedAt' | 'parent'>;
 
 export class RunOwner implements RunRpc, RunHandle {
   readonly #deps: OwnerDeps;
@@ -110,10 +119,21 @@ export class RunOwner implements RunRpc, RunHandle {
     if (state === null) return { state: 'unknown' };
     const alarm = await this.#journal.alarm();
     if (state.run.end === null && (alarm === null || alarm <= this.#deps.clock.now())) await this.alarm();
-    const summary = runSummary(state, this.#journal.output());
-    return summary === null
+    const ending = this.#ending();
+    return ending === null
       ? { state: 'open', nextAt: await this.#journal.alarm() }
-      : { state: 'ended', summary };
+      : { state: 'ended', ending };
+  }
+
+  async resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'> {
+    return this.answer(key, { ok: true, data: JSON.stringify(eventView(event)) });
+  }
+
+  async answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'> {
+    const step = this.state?.steps.get(key);
+    if (this.state?.run.end !== null || step?.state !== 'waiting') return 'gone';
+    this.feed({ type: 'answered', id: key, answer });
+    return 'taken';
   }
 
   async purge(): Promise<void> {
@@ -184,6 +204,11 @@ export class RunOwner implements RunRpc, RunHandle {
         return this.#caller.call(effect);
       case 'stop':
         return this.#caller.stop();
+      case 'ask':
+      case 'expire':
+        return void this.#ask(effect);
+      case 'drop':
+        return void this.#drop(effect.keys);
       case 'report':
         return void this.#report();
       default:
@@ -193,23 +218,71 @@ export class RunOwner implements RunRpc, RunHandle {
 
   /** If this is lost, the sweep asks the object instead: the run's row in the index stays open until it is told. */
   async #report(): Promise<void> {
-    const summary = this.state && runSummary(this.state, this.#journal.output());
-    if (summary === null) return;
+    const ending = this.#ending();
+    if (ending === null) return;
     try {
-      await this.#deps.report(summary);
+      await this.#deps.report(ending);
     } catch {
       await this.#journal.rearm(this.#deps.clock.now() + AGAIN);
     }
   }
 
-  #freeze({ runId, env, functionId, events, queuedAt }: RunStart): RunConfig {
-    return {
-      runId,
-      env,
-      functionId,
-      eventIds: events.map((event) => event.internalId),
-      queuedAt,
-      ...this.#deps.limits(functionId),
-    };
+  #ending(): RunEnding | null {
+    return this.state && runEnding(this.state, this.#journal.output(), this.#journal.events());
+  }
+
+  /** If this fails, the watchdog asks again: until it is acknowledged the run counts as executing. */
+  async #ask({ type, key }: { type: 'ask' | 'expire'; key: string }): Promise<void> {
+    try {
+      const asked = this.#asked(key);
+      if (asked === null) return;
+      if ('invoke' in asked) await this.#deps.emit(asked.invoke);
+      else if (type === 'ask') await this.#deps.waits.listen([asked.wait]);
+      else {
+        const { env, event, runId } = asked.wait;
+        // It may not be registered yet: what came before this run could ask counts all the same. Mostly this is a repeat.
+        await this.#deps.waits.listen([asked.wait]);
+        const found = await this.#deps.waits.expire(env, event, runId, key);
+        const data = found === null ? 'null' : JSON.stringify(eventView(found));
+        this.feed({ type: 'answered', id: key, answer: { ok: true, data } });
+        return;
+      }
+      this.feed({ type: 'acknowledged', key });
+    } catch (error) {
+      this.#deps.log.error('a run could not ask for what it waits for', {
+        runId: this.state?.config.runId,
+        error,
+      });
+    }
+  }
+
+  /** If this is lost, the waits answer `gone` when they are told of an event. */
+  async #drop(keys: string[]): Promise<void> {
+    const { state } = this;
+    if (state === null) return;
+    const byEvent = Map.groupBy(keys, (key) => waitOf(state, this.#journal.events(), key)?.event ?? '');
+    const { env, runId } = state.config;
+    for (const [event, group] of byEvent) {
+      await this.#deps.waits.drop(env, event, runId, group).catch(() => undefined);
+    }
+  }
+
+  #asked(key: string): { invoke: StoredEvent } | { wait: Wait } | null {
+    const { state } = this;
+    if (state === null) return null;
+    const step = state.steps.get(key);
+    if (step?.state === 'waiting' && step.ask?.for === 'run') {
+      return {
+        invoke: invocation(state, step, step.ask.functionId, this.#journal.stepData(step.seq) ?? '{}'),
+      };
+    }
+    const wait = waitOf(state, this.#journal.events(), key);
+    return wait && { wait };
+  }
+
+  #freeze({ runId, env, functionId, events, queuedAt, startAt, parent }: RunStart): RunConfig {
+    const eventIds = events.map((event) => event.internalId);
+    const frozen = { runId, env, functionId, eventIds, queuedAt, parent: parent ?? null };
+    return { ...frozen, ...this.#deps.freeze(functionId, startAt) };
   }
 }

@@ -2,12 +2,15 @@
 import { DurableObject } from 'cloudflare:workers';
 import { EmbeddedCaller, type EmbeddedDeps } from '../src/call/embedded.ts';
 import type { Env } from '../src/env.ts';
+import { utf8Length } from '../src/lib/json.ts';
 import type { RunRpc } from '../src/protocol/rpc.ts';
-import type { RunStart } from '../src/protocol/run.ts';
+import type { StoredEvent } from '../src/protocol/event.ts';
+import { limits } from '../src/protocol/limits.ts';
+import type { RunStart, StepAnswer } from '../src/protocol/run.ts';
 import { Journal } from './journal.ts';
 import { RunOwner, type OwnerDeps } from './owner.ts';
 
-export type RunDeps = EmbeddedDeps & Pick<OwnerDeps, 'clock' | 'log' | 'limits'>;
+export type RunDeps = EmbeddedDeps & Pick<OwnerDeps, 'clock' | 'log' | 'freeze' | 'waits' | 'emit'>;
 
 /** @param dependencies made once per object, from its bindings. */
 export function runObject(dependencies: (env: Env) => RunDeps) {
@@ -21,8 +24,9 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
         ...deps,
         journal: new Journal(ctx.storage),
         caller: (run) => new EmbeddedCaller(run, deps),
-        report: async (summary) => {
-          await env.RUNS.send({ runs: [summary] });
+        report: async (ending) => {
+          const fits = utf8Length(JSON.stringify(ending)) <= limits.messageBytes;
+          await env.RUNS.send(fits ? { runs: [ending] } : { ids: [ending.summary.runId] });
         },
         abort: (reason) => ctx.abort(reason),
       });
@@ -46,6 +50,14 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
 
     check() {
       return this.#owner.check();
+    }
+
+    resume(key: string, event: StoredEvent) {
+      return this.#owner.resume(key, event);
+    }
+
+    answer(key: string, answer: StepAnswer) {
+      return this.#owner.answer(key, answer);
     }
 
     purge() {

@@ -1,21 +1,20 @@
 /**
  * The one object that sweeps: owns nothing but its alarm. Once armed it stays armed for ever: every alarm sets the next one before
- * it begins, so that a crash in the middle of a sweep costs a minute and not the sweeps to come.
+ * it begins, so that a crash in the middle of a sweep costs ten seconds and not the sweeps to come.
  */
 import { DurableObject } from 'cloudflare:workers';
-import { compose } from '../src/compose.ts';
 import { sweep, type Resent, type SweepDeps } from '../src/dispatch/sweep.ts';
 import type { Env } from '../src/env.ts';
-import { MINUTE, SECOND } from '../src/protocol/limits.ts';
+import { SECOND } from '../src/protocol/limits.ts';
 import type { SweeperRpc } from '../src/protocol/rpc.ts';
 import { systemClock } from '../src/clock.ts';
 import { consoleLog } from '../src/log.ts';
 
 const SOON = 5 * SECOND;
-const AFTER_TROUBLE = MINUTE;
+const AFTER_TROUBLE = 10 * SECOND;
 
 /** @param dependencies made at each sweep: bad settings are met again, and put right, without a restart. */
-export function sweeperObject(dependencies: (env: Env) => Omit<SweepDeps, 'resent'> = compose) {
+export function sweeperObject(dependencies: (env: Env) => Omit<SweepDeps, 'resent'>) {
   return class Sweeper extends DurableObject<Env> implements SweeperRpc {
     readonly #resent: Resent = new Map();
 

@@ -4,21 +4,38 @@ import { parseConfig, type Config, type Env } from './env.ts';
 import type { IntakeDeps } from './ingest/accept.ts';
 import { systemTimer, type Timer } from './ingest/patience.ts';
 import { queueSender } from './ingest/sender.ts';
+import { environment } from './keys/access.ts';
 import { aesSeal } from './keys/seal.ts';
 import { consoleLog } from './log.ts';
-import { objectRuns, objectSweeps } from './objects.ts';
+import { objectCrons, objectRuns, objectSweeps, objectWaits } from './objects.ts';
 import { DAY } from './protocol/limits.ts';
 import type { DeadMessage, EventsMessage } from './protocol/message.ts';
-import type { Clock, Entropy, Log, Runs, Seal, Sender, Store, Sweeps } from './ports.ts';
+import type {
+  Clock,
+  Crons,
+  Entropy,
+  Log,
+  Runs,
+  Seal,
+  Sender,
+  Store,
+  Sweeps,
+  Waiters,
+  Waits,
+} from './ports.ts';
 import { d1Store } from './store/d1.ts';
 
 export interface Parts {
   config: Config;
+  /** The environment that this deployment is. */
+  environment: string;
   store: Store;
   events: Sender<EventsMessage>;
   dead: Sender<DeadMessage>;
-  runs: Runs;
+  runs: Runs & Waiters;
   sweeps: Sweeps;
+  crons: Crons;
+  waits: Waits;
   /** Null when no encryption key is set. */
   seal: Seal | null;
   clock: Clock;
@@ -33,11 +50,14 @@ export function compose(env: Env, overrides: Partial<Parts> = {}): Parts {
   const entropy = overrides.entropy ?? systemEntropy;
   return {
     config,
+    environment: environment(config),
     store: d1Store(env.DB, { retention: config.retentionDays * DAY }),
     events: queueSender(env.EVENTS),
     dead: queueSender(env.DEAD),
     runs: objectRuns(env),
     sweeps: objectSweeps(env),
+    crons: objectCrons(env),
+    waits: objectWaits(env),
     seal: config.encryptionKey === null ? null : aesSeal(config.encryptionKey, entropy),
     clock: systemClock,
     entropy,

@@ -44,7 +44,7 @@ export function createWorker({ apps }: WorkerOptions, overrides: Partial<Parts> 
     },
     async scheduled(_controller: ScheduledController, env: Env): Promise<void> {
       const engine = engineOf(env);
-      if (!('problem' in engine)) await engine.parts.sweeps.arm();
+      if (!('problem' in engine)) await arm(engine.parts);
     },
   };
 }
@@ -85,18 +85,22 @@ function refuse({ problem }: BadSettings): Response {
  * No event is accepted before a sweep is sure to come. A request whose try fails is accepted all the same, and the next one tries
  * again; each request makes its own call, as none may wait for another's.
  */
-export function armOnce({
-  sweeps,
-  timer,
-  log,
-}: Pick<Parts, 'sweeps' | 'timer' | 'log'>): () => Promise<void> {
+function armOnce(parts: Parts): () => Promise<void> {
+  const { timer, log } = parts;
   let armed = false;
   return async () => {
     if (armed) return;
     try {
-      if ((await within(sweeps.arm(), PATIENCE, timer)) !== 'late') armed = true;
+      if ((await within(arm(parts), PATIENCE, timer)) !== 'late') armed = true;
     } catch (error) {
-      log.error('engine: the sweeper was not armed', { error });
+      log.error('engine: sweeps or schedules were not armed', { error });
     }
   };
+}
+
+/** What goes on by itself from then on: sweeps, and the schedules of this deployment's functions. One may fail without the other. */
+async function arm({ sweeps, crons, environment }: Parts): Promise<void> {
+  const calls = await Promise.allSettled([sweeps.arm(), crons.sync(environment)]);
+  const failed = calls.find((call) => call.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
 }

@@ -12,6 +12,7 @@ export interface Env {
   RUN: DurableObjectNamespace;
   SWEEPER: DurableObjectNamespace;
   CRON: DurableObjectNamespace;
+  WAITS: DurableObjectNamespace;
   /** `1` opens everything: no keys are asked for. For local development only. */
   STEPWELL_DEV?: string;
   /** Event keys, separated by commas. */

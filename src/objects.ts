@@ -1,11 +1,16 @@
 /** The objects as ports: names to stubs, and which failures of a call are worth a second try. */
 import type { Env } from './env.ts';
-import type { Runs, Sweeps } from './ports.ts';
-import type { RunRpc, SweeperRpc } from './protocol/rpc.ts';
+import { sha256Hex } from './lib/hash.ts';
+import { utf8Length } from './lib/json.ts';
+import type { Crons, Runs, Sweeps, Waiters, Waits } from './ports.ts';
+import type { StoredEvent } from './protocol/event.ts';
+import { limits } from './protocol/limits.ts';
+import type { CronRpc, RunRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
+import type { Wait } from './protocol/wait.ts';
 
 const TRIES = 3;
 
-export function objectRuns(env: Env): Runs {
+export function objectRuns(env: Env): Runs & Waiters {
   // The platform's mapped stub types cannot take recursive JSON in; what the class implements is said here instead.
   const run = (runId: string) => env.RUN.get(env.RUN.idFromName(runId)) as unknown as RunRpc;
   return {
@@ -13,6 +18,8 @@ export function objectRuns(env: Env): Runs {
     cancel: (runId) => retrying(() => run(runId).cancel()),
     read: (runId) => retrying(() => run(runId).read()),
     trace: (runId) => retrying(() => run(runId).trace()),
+    resume: (runId, key, event) => retrying(() => run(runId).resume(key, event)),
+    answer: (runId, key, answer) => retrying(() => run(runId).answer(key, answer)),
     check: (runId) => retrying(() => run(runId).check()),
     purge: (runId) => retrying(() => run(runId).purge()),
   };
@@ -21,6 +28,47 @@ export function objectRuns(env: Env): Runs {
 export function objectSweeps(env: Env): Sweeps {
   const sweeper = () => env.SWEEPER.get(env.SWEEPER.idFromName('sweeper')) as unknown as SweeperRpc;
   return { arm: () => retrying(() => sweeper().arm()) };
+}
+
+export function objectCrons(env: Env): Crons {
+  const timers = (name: string) => env.CRON.get(env.CRON.idFromName(name)) as unknown as CronRpc;
+  return {
+    sync: (name) => retrying(() => timers(name).sync(name)),
+    skipped: (name) => retrying(() => timers(name).skipped()),
+  };
+}
+
+/** The platform takes names of 1,024 bytes; an event's may have four for each of its 256 characters. */
+const NAME_BYTES = 1_000;
+
+export function objectWaits({ WAITS }: { WAITS: DurableObjectNamespace }): Waits {
+  const object = (env: string, event: string) => {
+    const full = `${env}:${event}`;
+    const name = utf8Length(full) <= NAME_BYTES ? full : `#${sha256Hex(full)}`;
+    return WAITS.get(WAITS.idFromName(name)) as unknown as WaitsRpc;
+  };
+  return {
+    async listen(waits) {
+      const groups = Object.values(
+        Object.groupBy(waits, ({ env, event }: Wait) => JSON.stringify([env, event])),
+      );
+      await Promise.all(
+        groups.map((group = []) => {
+          const [{ env, event } = { env: '', event: '' }] = group;
+          return retrying(() => object(env, event).listen(group));
+        }),
+      );
+    },
+    async deliver(env, name, events) {
+      const sorted = events.toSorted((a, b) => a.receivedAt - b.receivedAt);
+      for (let i = 0; i < sorted.length; i += limits.messageEvents) {
+        const batch: StoredEvent[] = sorted.slice(i, i + limits.messageEvents);
+        await retrying(() => object(env, name).deliver(batch));
+      }
+    },
+    expire: (env, name, runId, key) => retrying(() => object(env, name).expire(runId, key)),
+    drop: (env, name, runId, keys) => retrying(() => object(env, name).drop(runId, keys)),
+  };
 }
 
 /** Every call may be repeated. A broken stub stays broken, so each try makes its own; an overloaded object is left alone. */

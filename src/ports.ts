@@ -4,7 +4,17 @@
  */
 import type { EventView, StoredEvent } from './protocol/event.ts';
 import type { FunctionConfig } from './protocol/function.ts';
-import type { RunCheck, RunStart, RunStatus, RunSummary, RunTrace, RunView } from './protocol/run.ts';
+import type { SkippedTicks } from './protocol/rpc.ts';
+import type { Wait } from './protocol/wait.ts';
+import type {
+  RunCheck,
+  RunStart,
+  RunStatus,
+  RunSummary,
+  RunTrace,
+  RunView,
+  StepAnswer,
+} from './protocol/run.ts';
 
 /** Milliseconds since 1970. The one door for time. */
 export interface Clock {
@@ -41,11 +51,14 @@ export interface QueuedRun {
 
 export interface EventQuery {
   env: string;
+  /** Without a name, `inngest/function.finished` is left out (SY-12): every run has one. */
   name?: string;
   receivedAfter: number;
   receivedBefore?: number;
   /** Internal id: only events that sort after it (older ones). */
   cursor?: string;
+  /** Only events that have not been dispatched yet. */
+  undispatched?: boolean;
   limit: number;
 }
 
@@ -54,6 +67,8 @@ export interface EventRecord {
   event: StoredEvent;
   /** Internal id of the first event with the same id within 24 h, when this is not the first (DD-6). */
   duplicateOf: string | null;
+  /** Why the event was given up, when it was. */
+  deadReason: string | null;
 }
 
 export interface RunRecord {
@@ -67,6 +82,17 @@ export interface RunRecord {
   /** JSON text; null while open and where it is too large for the index (then the object has it). */
   output: string | null;
   outputInObject: boolean;
+}
+
+/** An open run whose object is to be asked how it stands. */
+export interface DueRun {
+  runId: string;
+  env: string;
+  functionId: string;
+  eventId: string;
+  queuedAt: number;
+  /** Of its event. It was read before the object is asked: a run of a dead event that is then unknown was never started. */
+  deadReason: string | null;
 }
 
 /** The event history, the idempotency keys and the index of runs. Every method is one atomic batch and may be repeated. */
@@ -83,6 +109,8 @@ export interface Store {
   admit(events: StoredEvent[], runs: QueuedRun[], now: number): Promise<Set<string>>;
   /** These events have had all their runs started. */
   markDispatched(internalIds: string[], now: number): Promise<void>;
+  /** One more failure of each of these events; answers how many each has had. Those with nothing left to do are not counted and not answered. */
+  countFailure(internalIds: string[]): Promise<Map<string, number>>;
   /** These events can never be dispatched; the reason is kept with them. */
   markDead(internalIds: string[], reason: string, now: number): Promise<void>;
   /** Runs that ended: closes their rows, or makes them where they are missing. */
@@ -97,7 +125,9 @@ export interface Store {
   /** Accepted before `before` and not dispatched yet: internal ids, oldest first. */
   undispatched(before: number, limit: number): Promise<string[]>;
   /** Open runs whose check is due. */
-  runsToCheck(now: number, limit: number): Promise<{ runId: string; queuedAt: number }[]>;
+  runsToCheck(now: number, limit: number): Promise<DueRun[]>;
+  /** When the next check of an open run is due; null when there is none. */
+  nextCheck(): Promise<number | null>;
   /** When to ask these runs next. */
   scheduleChecks(checks: { runId: string; checkAt: number }[]): Promise<void>;
   /** Deletes events that have expired, at most `limit`; answers at most `limit` runs whose objects, and then rows, may go. */
@@ -114,9 +144,37 @@ export interface Runs {
   cancel(runId: string): Promise<'cancelled' | 'ended' | 'unknown'>;
   read(runId: string): Promise<RunView | null>;
   trace(runId: string): Promise<RunTrace | null>;
+  /** The answer to a step of the run that asked for it. `gone`: it is not wanted any more. A repeat changes nothing. */
+  answer(runId: string, key: string, answer: StepAnswer): Promise<'taken' | 'gone'>;
   /** Also wakes a run that should have woken by itself. */
   check(runId: string): Promise<RunCheck>;
   purge(runId: string): Promise<void>;
+}
+
+/**
+ * The objects that know who waits for which event, one for each environment and event name. A wait has exactly one outcome: its
+ * first matching event by time of receipt, or none by its deadline; this object decides which (WE-12).
+ */
+export interface Waits {
+  /**
+   * Durable when it resolves; a repeat changes nothing. Then looks back: an event received from `since` on that the history holds
+   * already is found too. There is no gap between the two.
+   */
+  listen(waits: Wait[]): Promise<void>;
+  /** Events of one name that were admitted; may be repeated. Runs that matched are told, again and again until they took it. */
+  deliver(env: string, name: string, events: StoredEvent[]): Promise<void>;
+  /** The deadline of a wait has passed: answers the event that it got before that, if any, after one last look at the history; ends the wait. */
+  expire(env: string, name: string, runId: string, key: string): Promise<StoredEvent | null>;
+  /** The run wants nothing of these any more. */
+  drop(env: string, name: string, runId: string, keys: string[]): Promise<void>;
+}
+
+/** The runs, as the waits see them. */
+export interface Waiters {
+  /** An event for one of the run's waits (Wait.key). `gone`: the run does not want it any more. A repeat changes nothing. */
+  resume(runId: string, key: string, event: StoredEvent): Promise<'taken' | 'gone'>;
+  /** By an event (CX group). A repeat changes nothing. */
+  cancel(runId: string): Promise<unknown>;
 }
 
 /** The functions that an environment has. */
@@ -128,6 +186,14 @@ export interface Functions {
 export interface Sweeps {
   /** Makes sure that sweeps happen from now on. */
   arm(): Promise<void>;
+}
+
+/** The timers of an environment's cron functions. */
+export interface Crons {
+  /** Makes sure that the schedules of this deployment's functions, and no others, start runs from now on (CR-14). */
+  sync(env: string): Promise<void>;
+  /** Ticks that were missed and are not made up for, by function. */
+  skipped(env: string): Promise<SkippedTicks[]>;
 }
 
 /** One structured line per thing worth knowing. Fields never hold users' data. */

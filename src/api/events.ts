@@ -5,7 +5,7 @@ import { failure, success } from './answer.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './deps.ts';
 import { eventQuery } from './query.ts';
 import { recordedRun } from './recorded.ts';
-import { eventView, openUser } from './views.ts';
+import { eventView } from './views.ts';
 
 export function eventRoutes(deps: ApiDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -20,7 +20,7 @@ async function list(deps: ApiDeps, c: ApiContext): Promise<Response> {
   const query = eventQuery(c.req.query(), c.get('env'), now);
   if (typeof query === 'string') return failure(c, 400, query);
   const records = await deps.store.listEvents(query);
-  const views = records.map(async (record) => eventView(record, await openUser(deps, record)));
+  const views = records.map((record) => eventView(deps, record));
   return success(c, await Promise.all(views), now);
 }
 
@@ -28,7 +28,7 @@ async function one(deps: ApiDeps, c: ApiContext, id: string): Promise<Response> 
   if (!isUlid(id)) return failure(c, 400, `Invalid event ID: ${id}`);
   const record = await deps.store.findEvent(c.get('env'), id);
   if (record === null) return failure(c, 404, 'Event not found');
-  return success(c, eventView(record, await openUser(deps, record)), deps.clock.now());
+  return success(c, await eventView(deps, record), deps.clock.now());
 }
 
 /** Empty, not 404, for an event that is not in the history yet: an id that was just answered is asked about at once (RA-19). */

@@ -1,13 +1,17 @@
 /** Stored things as API clients see them: snake_case, RFC 3339, UUIDs where the protocol has them (wire 9.2, RA-10, RA-12). */
 import { hashUuid } from '../lib/hash.ts';
+import { unseal } from '../keys/unseal.ts';
 import type { Json } from '../lib/json.ts';
+import { eventView as sealedView, type StoredEvent } from '../protocol/event.ts';
 import type { RunTrace, RunView, StepTrace, Waiting, Failure } from '../protocol/run.ts';
 import type { EventRecord, RunRecord } from '../ports.ts';
 import { rfc3339 } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
 
-/** @param user opened already; null when the sender gave none. */
-export function eventView({ event, duplicateOf }: EventRecord, user: Json) {
+/** With what is sealed in it opened. A seal that cannot be opened hides what it seals and nothing else. */
+export async function eventView(deps: Pick<ApiDeps, 'seal' | 'log'>, record: EventRecord) {
+  const { event, duplicateOf, deadReason } = record;
+  const { data, user } = await opened(deps, event);
   return {
     internal_id: event.internalId,
     account_id: accountUuid(),
@@ -18,23 +22,25 @@ export function eventView({ event, duplicateOf }: EventRecord, user: Json) {
     /** EVT-28. */
     id: event.id ?? event.internalId,
     name: event.name,
-    data: event.data,
+    data,
     user,
     ts: event.ts,
     v: event.v ?? null,
     /** DD-6: of our own making; null for every event that could start runs. */
     duplicate_of: duplicateOf,
+    /** Of our own making, like the former: why the event was given up; null for every other. */
+    dead_reason: deadReason,
   };
 }
 
-/** A seal that cannot be opened hides `user` and nothing else. */
-export async function openUser(deps: Pick<ApiDeps, 'seal' | 'log'>, { event }: EventRecord): Promise<Json> {
-  if (event.user === undefined) return null;
+/** `user` is null where the sender gave none. */
+async function opened({ seal, log }: Pick<ApiDeps, 'seal' | 'log'>, event: StoredEvent) {
   try {
-    return (await deps.seal?.open(event.user, event.env)) ?? null;
+    const { data, user } = await unseal(sealedView(event), seal, event.env);
+    return { data, user: event.user === undefined ? null : user };
   } catch (error) {
-    deps.log.error('api: the user of an event could not be opened', { internalId: event.internalId, error });
-    return null;
+    log.error('api: the user of an event could not be opened', { internalId: event.internalId, error });
+    return { data: event.data, user: null };
   }
 }
 
@@ -98,8 +104,8 @@ function failureView({ attempt, at, error }: Failure) {
   return { attempt, at: rfc3339(at), error };
 }
 
-function waitingView({ reason, until }: Waiting) {
-  return { reason, until: rfc3339(until) };
+function waitingView({ until, ...rest }: Waiting) {
+  return { ...rest, until: rfc3339(until) };
 }
 
 function time(ms: number | null): string | null {

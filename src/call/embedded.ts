@@ -6,7 +6,10 @@
  * what may begin (`began`), whose answer counts (`reported`), which handler is current (its entry number).
  */
 import { SECOND } from '../protocol/limits.ts';
-import type { Op } from '../protocol/op.ts';
+import { compileWait } from '../expr/wait.ts';
+import { serializeError } from '../protocol/error.ts';
+import { eventView, SEALED, type EventView } from '../protocol/event.ts';
+import type { InvokeFunction, Op, WaitForEvent } from '../protocol/op.ts';
 import type { Clock } from '../ports.ts';
 import type { RunState } from '../run/state.ts';
 import {
@@ -16,25 +19,33 @@ import {
   type ReachedStep,
   type StepOutcome,
 } from '../sdk/execution.ts';
-import { stepTools } from '../sdk/tools.ts';
+import { enterFunction } from '../sdk/entry.ts';
+import type { InngestFunction } from '../sdk/function.ts';
 import type { Call, Caller, RunHandle } from './caller.ts';
 
 /** How long the code may take to reach a step that is to be retried; then that attempt has failed (VR-10). */
 const SEARCH = 10 * SECOND;
 
-/** A function's code; `context` is what its handler is given. */
-export type Handler = (context: object) => unknown;
+/** A function of this Worker, and the app that serves it. */
+export interface EmbeddedCode {
+  fn: InngestFunction.Any;
+  appId: string;
+}
 
 export interface EmbeddedDeps {
-  find(functionId: string): Handler | undefined;
+  find(functionId: string): EmbeddedCode | undefined;
+  /** What the platform called, as middleware sees it: `[request, env, state]` (MW-21). */
+  reqArgs: readonly unknown[];
   /** Sends from inside a run; the same seed and moment give the same ids (SV-9). */
   send(
     events: object[],
     from: { env: string; runId: string; seed: string; at: number },
   ): Promise<{ ids: string[] }>;
   clock: Clock;
-  /** The events as the handler sees them, fresh copies each time. A promise only where something is sealed. */
-  open(run: RunHandle): object[] | Promise<object[]>;
+  /** Events as the handler sees them, their sealed parts opened. A promise only where something is sealed. */
+  open(events: EventView[], env: string): object[] | Promise<object[]>;
+  /** Rejects where the deployment has no encryption key. */
+  seal(user: object, env: string): Promise<string>;
 }
 
 export class EmbeddedCaller implements Caller {
@@ -43,6 +54,10 @@ export class EmbeddedCaller implements Caller {
   #main: { entry: number; execution: Execution } | null = null;
   readonly #alone = new Map<string, Execution>();
   #parkScheduled = false;
+  /** What of the run's settled steps executions may see: all of them, once what is sealed in their outcomes is open. */
+  readonly #visible: string[] = [];
+  readonly #opened = new Map<string, string>();
+  #isOpening = false;
 
   constructor(run: RunHandle, deps: EmbeddedDeps) {
     this.#run = run;
@@ -50,8 +65,14 @@ export class EmbeddedCaller implements Caller {
   }
 
   call(call: Call): void {
-    const { run } = this.#state();
-    if (run.end !== null || call.entry !== run.entry) return;
+    const { run, live } = this.#state();
+    // Of several things that are due at once a later one may begin a new entry; a step's retry is none of that entry's.
+    const isCurrent =
+      call.step === null
+        ? call.entry === run.entry
+        : live.steps.get(call.step.id)?.attempt === call.step.attempt;
+    if (run.end !== null || !isCurrent) return;
+    this.#reveal();
     if (call.step !== null) this.#retry(call.step);
     else if (this.#main?.entry === call.entry) this.#main.execution.settle();
     else this.#enter(call);
@@ -80,12 +101,38 @@ export class EmbeddedCaller implements Caller {
 
   #reached(execution: Execution, step: ReachedStep): void {
     const { id, name, kind } = step;
-    if (!this.#state().waiting.has(id) && !this.#state().live.steps.has(id)) {
-      if (kind.op === 'Sleep')
-        this.#run.feed({ type: 'reported', op: { op: 'Sleep', id, name, attempt: 0, until: kind.until } });
-      else this.#begin(execution, step);
+    const { steps, live } = this.#state();
+    if (!steps.has(id) && !live.steps.has(id)) {
+      if (kind.op === 'StepRun') this.#begin(execution, step);
+      else if (kind.op === 'InvokeFunction') void this.#invoke({ ...kind, id, name, attempt: 0 });
+      else if (kind.op === 'WaitForEvent') this.#wait({ ...kind, id, name, attempt: 0 });
+      else this.#run.feed({ type: 'reported', op: { ...kind, id, name, attempt: 0 } });
     }
     this.#schedulePark();
+  }
+
+  /** WE-20: a wait that could never be answered fails the run, and never leaves it hanging. */
+  #wait(op: WaitForEvent): void {
+    const compiled = op.expression === null ? null : compileWait(op.expression);
+    if (compiled === null || compiled.ok) return this.#run.feed({ type: 'reported', op });
+    const { message, position } = compiled.error;
+    const text = `step "${op.name}": ${message} at ${position.line}:${position.column}`;
+    const error = { name: 'InvalidExpression', message: text };
+    this.#run.feed({ type: 'threw', entry: this.#state().run.entry, error, final: true });
+  }
+
+  async #invoke(op: InvokeFunction): Promise<void> {
+    const { user, ...payload } = JSON.parse(op.payload) as { user?: object };
+    if (user === undefined) return this.#run.feed({ type: 'reported', op });
+    try {
+      const sealed = await this.#deps.seal(user, this.#state().config.env);
+      this.#run.feed({
+        type: 'reported',
+        op: { ...op, payload: JSON.stringify({ ...payload, user: sealed }) },
+      });
+    } catch (error) {
+      this.#report(op, 0, { ok: false, error: serializeError(error), final: true });
+    }
   }
 
   #begin(execution: Execution, { id, name, kind }: ReachedStep): void {
@@ -97,6 +144,7 @@ export class EmbeddedCaller implements Caller {
   #retry({ id, attempt }: { id: string; attempt: number }): void {
     const name = this.#state().live.steps.get(id)?.name ?? id;
     let found = false;
+    let search: ReturnType<typeof setTimeout> | null = null;
     const missing = (outcome?: StepOutcome) => {
       if (found || this.#alone.get(id) !== execution) return;
       const message = `the function does not reach the step "${name}" any more, which was to be retried`;
@@ -107,17 +155,19 @@ export class EmbeddedCaller implements Caller {
       this.#host((step) => {
         if (step.id !== id) return;
         found = true;
+        if (search !== null) clearTimeout(search);
         void this.#runStep(execution, { id, name }, attempt);
       }, missing),
     );
     this.#alone.get(id)?.stop();
     this.#alone.set(id, execution);
     this.#start(execution, attempt);
-    if (!found) setTimeout(missing, SEARCH);
+    if (!found) search = setTimeout(missing, SEARCH);
   }
 
   async #runStep(execution: Execution, step: { id: string; name: string }, attempt: number): Promise<void> {
-    const outcome = await execution.run(step.id);
+    // A step that is retried alone ends the entry that it runs in.
+    const outcome = await execution.run(step.id, execution === this.#alone.get(step.id));
     this.#report(step, attempt, outcome);
   }
 
@@ -137,22 +187,25 @@ export class EmbeddedCaller implements Caller {
 
   #start(execution: Execution, attempt: number): void {
     const { config } = this.#state();
+    const { runId, maxAttempts, functionId } = config;
     const enter = (events: object[]) => {
-      const handler = this.#deps.find(config.functionId);
-      execution.start(() => {
-        if (handler === undefined)
-          throw new Error(`function "${config.functionId}" is not part of this deployment`);
-        return handler({
-          event: events[0],
+      const code = this.#deps.find(functionId);
+      if (code !== undefined) {
+        const { fn, appId } = code;
+        return enterFunction(execution, fn, {
+          appId,
           events,
-          step: stepTools(execution),
-          runId: config.runId,
+          runId,
           attempt,
-          maxAttempts: config.maxAttempts,
+          maxAttempts,
+          reqArgs: this.#deps.reqArgs,
         });
+      }
+      execution.start(() => {
+        throw new Error(`function "${functionId}" is not part of this deployment`);
       });
     };
-    const events = this.#deps.open(this.#run);
+    const events = this.#deps.open(this.#run.events().map(eventView), config.env);
     if (!(events instanceof Promise)) return enter(events);
     const failed = (error: unknown) =>
       execution.start(() => {
@@ -167,12 +220,16 @@ export class EmbeddedCaller implements Caller {
     return {
       reached,
       ended,
-      settled: run.settled,
-      isSettled: (id) => this.#state().steps.get(id)?.state === 'settled',
+      settled: this.#visible,
+      isSettled: (id) => {
+        const step = this.#state().steps.get(id);
+        return step?.state === 'settled' && step.order < this.#visible.length;
+      },
       memo: (id) => {
         // Its promise settles now, and all that is waited for then may be a timer.
         this.#schedulePark();
-        return run.memo(id);
+        const opened = this.#opened.get(id);
+        return opened === undefined ? run.memo(id) : { data: opened };
       },
       send: (events, stepId, nth) => {
         const at = stepId === null ? undefined : this.#firstBegan(stepId);
@@ -192,10 +249,47 @@ export class EmbeddedCaller implements Caller {
     void afterTurn().then(() => {
       this.#parkScheduled = false;
       const { live, waiting, run } = this.#state();
-      if (this.#main?.entry !== run.entry || live.phase !== 'executing' || live.steps.size > 0) return;
+      if (this.#main?.entry !== run.entry || live.phase !== 'executing') return;
+      if (live.steps.size + live.asks.size > 0) return;
       for (const id of this.#main.execution.waitingFor()) if (!waiting.has(id)) return;
+      this.#main.execution.rest();
       this.#run.feed({ type: 'parked', entry: run.entry });
     });
+  }
+
+  /** In the order of settling: what comes after a sealed outcome waits until that one is open. */
+  #reveal(): void {
+    const { settled } = this.#run;
+    for (let next = settled[this.#visible.length]; next !== undefined; next = settled[this.#visible.length]) {
+      if (this.#isHidden(next)) {
+        if (!this.#isOpening) void this.#openOutcome(next);
+        return;
+      }
+      this.#visible.push(next);
+    }
+  }
+
+  #isHidden(id: string): boolean {
+    if (this.#opened.has(id) || this.#state().steps.get(id)?.op !== 'WaitForEvent') return false;
+    const memo = this.#run.memo(id);
+    return 'data' in memo && memo.data.includes(SEALED);
+  }
+
+  async #openOutcome(id: string): Promise<void> {
+    this.#isOpening = true;
+    const memo = this.#run.memo(id);
+    const text = 'data' in memo ? memo.data : 'null';
+    try {
+      const [event] = await this.#deps.open([JSON.parse(text) as EventView], this.#state().config.env);
+      this.#opened.set(id, JSON.stringify(event));
+      this.#isOpening = false;
+      this.#reveal();
+      this.#main?.execution.settle();
+      for (const execution of this.#alone.values()) execution.settle();
+    } catch (error) {
+      this.#isOpening = false;
+      this.#ended(this.#state().run.entry, { ok: false, error: serializeError(error), final: false });
+    }
   }
 
   #firstBegan(id: string): number | undefined {

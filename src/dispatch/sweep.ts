@@ -4,14 +4,15 @@
  */
 import { DAY, HOUR, MINUTE, SECOND } from '../protocol/limits.ts';
 import type { EventsMessage } from '../protocol/message.ts';
-import type { RunSummary } from '../protocol/run.ts';
-import type { Clock, Log, Runs, Sender, Store } from '../ports.ts';
+import type { RunEnding, RunSummary } from '../protocol/run.ts';
+import type { Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
+import { concludeRuns, type EndingDeps } from './close.ts';
 import { chunks, inPool } from './pool.ts';
 
-export interface SweepDeps {
+export interface SweepDeps extends EndingDeps {
   store: Store;
   events: Sender<EventsMessage>;
-  runs: Pick<Runs, 'check' | 'purge'>;
+  runs: Pick<Runs, 'start' | 'answer' | 'check' | 'purge'>;
   clock: Clock;
   log: Log;
   /** What was sent again lately. In memory only: when it is lost, something is sent once more than needed. */
@@ -24,7 +25,7 @@ export type Resent = Map<string, { at: number; wait: number }>;
 /** An event that is not dispatched after this long has been forgotten. */
 const FORGOTTEN = 5 * SECOND;
 const RESENT_WAIT = { first: 30 * SECOND, most: 10 * MINUTE };
-const CHECK = { grace: MINUTE, least: 30 * SECOND, most: HOUR, sleeping: DAY };
+const CHECK = { grace: { least: 10 * SECOND, most: MINUTE }, least: 30 * SECOND, most: HOUR, sleeping: DAY };
 /** Pieces of one sweep. Ten ids to a message: their events may be large, and its consumer holds them all at once. */
 const BOUND = { events: 1_000, idsPerMessage: 10, runs: 500, expired: 500, atOnce: 24 };
 const NEXT = { busy: 5 * SECOND, idle: MINUTE };
@@ -40,7 +41,18 @@ export async function sweep(deps: SweepDeps): Promise<{ nextIn: number }> {
       busy = true;
     }
   }
-  return { nextIn: busy ? NEXT.busy : NEXT.idle };
+  return { nextIn: busy ? NEXT.busy : await untilNextCheck(deps) };
+}
+
+/** An idle sweep waits for the next check: the end of a run whose message was lost is then known as soon as it is asked for. */
+async function untilNextCheck({ store, clock, log }: SweepDeps): Promise<number> {
+  try {
+    const due = await store.nextCheck();
+    return due === null ? NEXT.idle : Math.min(Math.max(due - clock.now(), NEXT.busy), NEXT.idle);
+  } catch (error) {
+    log.error('sweep: the next check is not known', { error });
+    return NEXT.busy;
+  }
 }
 
 /**
@@ -61,38 +73,48 @@ async function resend({ store, events, clock, resent }: SweepDeps): Promise<bool
   return ids.length > 0;
 }
 
-type Found = { runId: string; checkAt: number } | { runId: string; summary: RunSummary };
+type Found = { runId: string; checkAt: number } | { runId: string; ending: RunEnding };
 
 async function checkRuns(deps: SweepDeps): Promise<boolean> {
   const { store, clock } = deps;
   const due = await store.runsToCheck(clock.now(), BOUND.runs);
   if (due.length === 0) return false;
   const found = await inPool(due, BOUND.atOnce, (run) => checkRun(deps, run));
-  const ended = found.flatMap((run) => ('summary' in run ? [run.summary] : []));
-  const later = found.flatMap((run) => ('summary' in run ? [] : [run]));
-  if (ended.length > 0) await store.closeRuns(ended);
+  const ended = found.flatMap((run) => ('ending' in run ? [run.ending] : []));
+  const later = found.flatMap((run) => ('ending' in run ? [] : [run]));
   if (later.length > 0) await store.scheduleChecks(later);
+  await concludeRuns(deps, ended);
   return true;
 }
 
-/** A run that is unknown to its object has not been started yet: its event is not dispatched, which is `resend`'s business. */
-async function checkRun(
-  deps: SweepDeps,
-  { runId, queuedAt }: { runId: string; queuedAt: number },
-): Promise<Found> {
+/**
+ * A run that is unknown to its object has not been started yet: its event is not dispatched, which is `resend`'s business, or it is
+ * dead, and the run will never be started.
+ */
+async function checkRun(deps: SweepDeps, run: DueRun): Promise<Found> {
+  const { runId, queuedAt } = run;
   const now = deps.clock.now();
   const soon = now + Math.min(Math.max(now - queuedAt, CHECK.least), CHECK.most);
   try {
     const check = await deps.runs.check(runId);
-    if (check.state === 'ended') return { runId, summary: check.summary };
+    if (check.state === 'ended') return { runId, ending: check.ending };
+    if (check.state === 'unknown' && run.deadReason !== null)
+      return { runId, ending: { summary: notStarted(run, run.deadReason, now), parent: null, events: [] } };
     if (check.state === 'unknown' || check.nextAt === null) return { runId, checkAt: soon };
     // A run that sleeps for a year may be cancelled tomorrow, and the message that says so be lost.
-    const wakes = Math.min(Math.max(check.nextAt, now) + CHECK.grace, now + CHECK.sleeping);
+    const grace = Math.min(Math.max((now - queuedAt) / 2, CHECK.grace.least), CHECK.grace.most);
+    const wakes = Math.min(Math.max(check.nextAt, now) + Math.floor(grace), now + CHECK.sleeping);
     return { runId, checkAt: wakes };
   } catch (error) {
     deps.log.error('sweep: a run could not be asked', { runId, error });
     return { runId, checkAt: soon };
   }
+}
+
+function notStarted({ queuedAt, ...run }: DueRun, reason: string, now: number): RunSummary {
+  const { runId, env, functionId, eventId } = run;
+  const output = JSON.stringify({ name: 'NotStarted', message: `the event was given up: ${reason}` });
+  return { runId, env, functionId, eventId, status: 'Failed', queuedAt, endedAt: now, output };
 }
 
 async function expire({ store, runs, clock, log }: SweepDeps): Promise<boolean> {

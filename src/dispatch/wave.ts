@@ -4,24 +4,30 @@
  * Every event gets its own outcome, and none waits for another's: a start that fails leaves its event undispatched. Everything
  * may be repeated: admission answers only what is still open, and run ids are derived.
  */
-import { indexFunctions, plan } from '../match/plan.ts';
+import { indexFunctions, plan, readsUser } from '../match/plan.ts';
 import { SECOND } from '../protocol/limits.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
-import type { Clock, Functions, Log, QueuedRun, Runs, Store } from '../ports.ts';
+import type { Clock, Functions, Log, QueuedRun, Runs, Seal, Store, Waits } from '../ports.ts';
 import { errorKind } from './delivery.ts';
 import { inPool } from './pool.ts';
 
 export interface WaveDeps {
   store: Store;
-  runs: Pick<Runs, 'start'>;
+  runs: Pick<Runs, 'start' | 'answer'>;
+  waits: Pick<Waits, 'deliver'>;
   functions: Functions;
+  /** Null when the deployment has no encryption key. */
+  seal: Pick<Seal, 'open'> | null;
   clock: Clock;
   log: Log;
 }
 
-/** `done`: nothing is left to do. `failed`: this event's own trouble. `store`: nobody's fault, to be tried until it works. */
-type Outcome = { is: 'done' } | { is: 'failed'; reason: string } | { is: 'store' };
+/**
+ * `done`: nothing is left to do. `failed`: this event's own trouble. `store`: nobody's fault, to be tried until it works. `missing`:
+ * asked for by its id, and no such event is stored.
+ */
+type Outcome = { is: 'done' } | { is: 'failed'; reason: string } | { is: 'store' } | { is: 'missing' };
 /** By internal id. */
 export type Outcomes = Map<string, Outcome>;
 
@@ -29,6 +35,7 @@ const DONE: Outcome = { is: 'done' };
 const STORE: Outcome = { is: 'store' };
 /** When a sweep asks about a run for the first time, after it was to start. */
 const FIRST_CHECK = 30 * SECOND;
+const NAMES_AT_ONCE = 16;
 
 /** @param atOnce starts under way at a time. */
 export async function dispatchWave(
@@ -38,7 +45,8 @@ export async function dispatchWave(
 ): Promise<Outcomes> {
   const now = deps.clock.now();
   const outcomes: Outcomes = new Map();
-  const starts = new Map(events.map((event) => [event.internalId, startsOf(deps, event, now)]));
+  const planned = events.map(async (event) => [event.internalId, await startsOf(deps, event, now)] as const);
+  const starts = new Map(await Promise.all(planned));
   const { open, lost } = await admit(deps, events, starts, now);
   for (const event of events) outcomes.set(event.internalId, DONE);
   for (const event of lost) outcomes.set(event.internalId, STORE);
@@ -47,12 +55,62 @@ export async function dispatchWave(
     const reason = await begin(deps, start);
     if (reason !== null) outcomes.set(start.events[0]?.internalId ?? '', { is: 'failed', reason });
   });
+  const admitted = events.filter((event) => open.has(event.internalId));
+  await deliver(deps, admitted, outcomes);
+  await refuse(
+    deps,
+    admitted.filter((event) => event.target !== undefined && starts.get(event.internalId)?.length === 0),
+    outcomes,
+  );
   await mark(deps, open, outcomes);
   return outcomes;
 }
 
-function startsOf(deps: WaveDeps, event: StoredEvent, now: number): RunStart[] {
-  return plan(indexFunctions(deps.functions.list(event.env)), event, now);
+/** To those who wait for them or are cancelled by them, all of one name in one call. */
+async function deliver(deps: WaveDeps, events: readonly StoredEvent[], outcomes: Outcomes): Promise<void> {
+  const untargeted = events.filter((event) => event.target === undefined);
+  const groups = [...Map.groupBy(untargeted, ({ env, name }) => `${env} ${name}`).values()];
+  await inPool(groups, NAMES_AT_ONCE, async (group) => {
+    const [{ env, name }] = group as [StoredEvent];
+    try {
+      await deps.waits.deliver(env, name, group);
+    } catch (error) {
+      deps.log.error('dispatch: events were not delivered to waits', { name, events: group.length, error });
+      const reason = `waits: ${errorKind(error)}`;
+      for (const event of group) outcomes.set(event.internalId, { is: 'failed', reason });
+    }
+  });
+}
+
+/** Who invoked a function that does not exist is told so (IV-12). */
+async function refuse(deps: WaveDeps, events: readonly StoredEvent[], outcomes: Outcomes): Promise<void> {
+  for (const { internalId, target } of events) {
+    if (target?.parent === undefined) continue;
+    const message = `the invoked function "${target.functionId}" does not exist`;
+    const data = JSON.stringify({ name: 'NonRetriableError', message });
+    try {
+      await deps.runs.answer(target.parent.runId, target.parent.key, { ok: false, data });
+    } catch (error) {
+      outcomes.set(internalId, { is: 'failed', reason: `answer: ${errorKind(error)}` });
+    }
+  }
+}
+
+/** `user` is opened only for functions whose filters read it; where it cannot be, they do not match, and that is logged. */
+async function startsOf(deps: WaveDeps, event: StoredEvent, now: number): Promise<RunStart[]> {
+  const index = indexFunctions(deps.functions.list(event.env));
+  const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
+  const warn = (warning: object) => deps.log.error('dispatch: a filter could not be decided', { ...warning });
+  return plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+}
+
+async function openUser({ seal, log }: WaveDeps, { env, internalId, user }: StoredEvent) {
+  try {
+    return await seal?.open(user ?? '', env);
+  } catch (error) {
+    log.error('dispatch: the user of an event could not be opened', { internalId, error });
+    return undefined;
+  }
 }
 
 async function begin(deps: WaveDeps, start: RunStart): Promise<string | null> {

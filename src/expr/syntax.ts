@@ -141,3 +141,16 @@ export function label(node: Node): string {
   if (node.kind === 'call' || node.kind === 'macro') return `the result of ${node.name}`;
   return node.kind === 'constant' ? 'a constant' : 'a part of the expression';
 }
+
+/** Whether the `user` of an event may be read: also by what takes the event as a whole, or a member by a name that is not known before. */
+export function readsUser(node: Node): boolean {
+  const member = memberOfEvent(node);
+  if (member !== null) return member === 'user';
+  return node.kind === 'root' || partsOf(node).some(readsUser);
+}
+
+function memberOfEvent(node: Node): string | null {
+  if (node.kind === 'field') return node.object.kind === 'root' ? node.name : null;
+  if (node.kind !== 'index' || node.object.kind !== 'root' || node.key.kind !== 'constant') return null;
+  return typeof node.key.value === 'string' ? node.key.value : null;
+}

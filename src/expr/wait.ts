@@ -4,9 +4,10 @@
  * before and after, and all waits of one text share one compiled expression (EX-79, EX-80).
  */
 import { valueAt } from './access.ts';
+import { compileError, Problem } from './errors.ts';
 import { index, type Index } from './equalities.ts';
-import { compile, type Expression } from './expression.ts';
-import { partsOf, pathOf, type Key, type Node } from './syntax.ts';
+import { compile, type Compilation, type Expression } from './expression.ts';
+import { partsOf, pathOf, readsUser, type Key, type Node } from './syntax.ts';
 import type { Value } from './values.ts';
 
 export interface Wait extends Index {
@@ -56,6 +57,17 @@ function copy(event: object, part: Tree, path: readonly Key[]): void {
   let at = part;
   for (const key of path.slice(0, -1)) at = (at[key] ??= Object.create(null) as Tree) as Tree;
   at[String(path.at(-1))] = value;
+}
+
+/**
+ * An expression for a wait or a cancellation. `user` is encrypted at rest (EVT-10), and what a wait compares is stored with it: so these
+ * expressions may not read it.
+ */
+export function compileWait(source: string): Compilation {
+  const compiled = compile(source, { place: 'pair' });
+  if (!compiled.ok || !readsUser(compiled.expression.node)) return compiled;
+  const message = '`user` is encrypted and cannot be compared here: put what you match on into `data`';
+  return { ok: false, error: compileError(source, new Problem(message, compiled.expression.node.at)) };
 }
 
 /** `match` is short for an equality of one path in both events (EX-25, WE-4). */

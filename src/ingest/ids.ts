@@ -23,7 +23,8 @@ export function idsFromHeader(header: string, now: number): IdMaker | null {
 
 /** Ids from any text that names the send, e.g. run and step, and a moment that is the same for every repeat of it. */
 export function idsFromText(seed: string, at: number): IdMaker {
-  return (index) => ulid(at, sha256Bytes(`${seed}:${index}`).slice(0, ENTROPY_BYTES));
+  const bytes = sha256Bytes(seed).slice(0, ENTROPY_BYTES);
+  return (index) => ulid(at, counted(bytes, index));
 }
 
 export function randomIds(now: number, entropy: Entropy): IdMaker {
@@ -31,7 +32,7 @@ export function randomIds(now: number, entropy: Entropy): IdMaker {
   return (index) => ulid(now, counted(seed, index));
 }
 
-/** Distinct for 2^32 events of one seed. */
+/** Distinct for 2^32 events of one seed; they ascend, see `isEarlierSibling`. */
 function counted(seed: Uint8Array, count: number): Uint8Array {
   const bytes = seed.slice();
   const view = new DataView(bytes.buffer, ENTROPY_BYTES - 4, 4);

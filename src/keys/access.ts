@@ -27,7 +27,8 @@ export interface EventAccess extends Access {
 
 const PREFIX = /^signkey-\w+-/;
 
-function environment(config: Pick<KeyConfig, 'dev'>): string {
+/** The one that this deployment is. */
+export function environment(config: Pick<KeyConfig, 'dev'>): string {
   return config.dev ? 'dev' : 'production';
 }
 

@@ -21,6 +21,14 @@ export function ulidTime(text: string): number {
   return ms;
 }
 
+/** Characters without the last four bytes, in which those differ that are counted on from one (src/ingest/ids.ts). */
+const COMMON_LENGTH = 19;
+
+/** Whether both were counted on from one, and the first of them before the other. */
+export function isEarlierSibling(first: string, other: string): boolean {
+  return first.slice(0, COMMON_LENGTH) === other.slice(0, COMMON_LENGTH) && first < other;
+}
+
 function encodeTime(ms: number): string {
   if (!Number.isInteger(ms) || ms < 0 || ms > 2 ** 48 - 1)
     throw new RangeError('a ULID time is a 48-bit integer');

@@ -65,8 +65,10 @@ export const storedEvent = z.object({
   receivedAt: z.number(),
   /** How it came in (EVT-39): by an event key (a hash of it), or from a run. */
   source: z.object({ kind: z.enum(['key', 'run']), id: z.string() }).optional(),
-  /** An event of the engine's own that is meant for one function, whatever anybody's triggers say. */
-  target: z.object({ functionId: z.string() }).optional(),
+  /** Starts this function and no other (SY-14): invocations and crons. `parent`: the step that is told how it ended. */
+  target: z
+    .object({ functionId: z.string(), parent: z.object({ runId: z.string(), key: z.string() }).optional() })
+    .optional(),
 });
 export type StoredEvent = z.infer<typeof storedEvent>;
 
@@ -76,6 +78,35 @@ export interface EventView {
   data: JsonObject;
   id: string;
   ts: number;
+  /** Empty where the sender gave none (EVT-27). */
   user: JsonObject;
   v?: string;
+}
+
+/** The engine's own events about the end of a run. */
+export const FINISHED = 'inngest/function.finished';
+export const FAILED = 'inngest/function.failed';
+export const CANCELLED = 'inngest/function.cancelled';
+
+/** The functions whose failures led to this event, the earliest first. */
+export function failureChain(event: StoredEvent): string[] {
+  const engine = event.name === FAILED ? event.data['_inngest'] : undefined;
+  const chain = isObject(engine) ? engine['chain'] : undefined;
+  return Array.isArray(chain) ? chain.filter((item) => typeof item === 'string') : [];
+}
+
+/** Stands for a `user` that is not opened: `{ $sealed: <text> }`. Opened by keys/unseal. */
+export const SEALED = '$sealed';
+
+/** Still sealed, so that it can be stored. */
+export function eventView(event: StoredEvent): EventView {
+  const sealed: JsonObject = event.user === undefined ? {} : { [SEALED]: event.user };
+  const view = {
+    name: event.name,
+    data: event.data,
+    id: event.id ?? event.internalId,
+    ts: event.ts,
+    user: sealed,
+  };
+  return event.v === undefined ? view : { ...view, v: event.v };
 }

@@ -27,6 +27,10 @@ export const limits = {
   /** How long an event id suppresses later events with the same id (DD-2). */
   idempotency: 24 * HOUR,
   triggersPerFunction: 10,
+  /** Events that may cancel the runs of one function (CX-4). */
+  cancelsPerFunction: 5,
+  /** Shortest `timeouts.start` and `timeouts.finish`; the longest is that of a sleep (TO-12). */
+  timeoutMin: SECOND,
   retriesMax: 20,
   retriesDefault: 4,
   /** One step's or the function's output; everything a run holds; steps in a run (LM-3 to LM-5). */

@@ -32,7 +32,29 @@ export interface Sleep extends OpBase {
   until: When;
 }
 
-export type Op = StepRun | StepError | Sleep;
+/** Resolves with the first matching event that is received before the deadline, or with null. */
+export interface WaitForEvent extends OpBase {
+  op: 'WaitForEvent';
+  /** Exact name. */
+  event: string;
+  /** CEL over `event` and `async`; null: any event of the name. */
+  expression: string | null;
+  timeout: When;
+  /** How far before this moment events count too, in milliseconds; 'run': since the event that started the run was received. */
+  lookBack: number | 'run';
+}
+
+/** Starts another function and resolves with its result. */
+export interface InvokeFunction extends OpBase {
+  op: 'InvokeFunction';
+  /** Composite id. */
+  functionId: string;
+  /** JSON text of `{ data, user?, v? }`. */
+  payload: string;
+  timeout: When;
+}
+
+export type Op = StepRun | StepError | Sleep | WaitForEvent | InvokeFunction;
 
 /** The stored outcome of a step; `data` is JSON text. */
 export type Memo = { data: string } | { error: SerializedError };

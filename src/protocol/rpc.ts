@@ -1,5 +1,7 @@
 /** The calls that the objects answer. Arguments are parsed by the object; results are plain data. */
-import type { RunCheck, RunStart, RunTrace, RunView } from './run.ts';
+import type { StoredEvent } from './event.ts';
+import type { RunCheck, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
+import type { Wait } from './wait.ts';
 
 /** One object per run, named by its run id. */
 export interface RunRpc {
@@ -8,10 +10,38 @@ export interface RunRpc {
   read(): Promise<RunView | null>;
   trace(): Promise<RunTrace | null>;
   check(): Promise<RunCheck>;
+  resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'>;
+  answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'>;
   purge(): Promise<void>;
 }
 
 /** One object for the deployment. */
 export interface SweeperRpc {
   arm(): Promise<void>;
+}
+
+/** One object per environment and event name: `Waits` (src/ports.ts) for that name. */
+export interface WaitsRpc {
+  /** Rejects when it was interrupted: to be repeated then. */
+  listen(waits: Wait[]): Promise<void>;
+  deliver(events: StoredEvent[]): Promise<void>;
+  /** Rejects when the history cannot be read: to be repeated then. */
+  expire(runId: string, key: string): Promise<StoredEvent | null>;
+  drop(runId: string, keys: string[]): Promise<void>;
+}
+
+/** One object per environment: the timers of its cron functions. */
+export interface CronRpc {
+  /** `Crons.sync` (src/ports.ts). @param env the object's own, which it keeps. */
+  sync(env: string): Promise<void>;
+  skipped(): Promise<SkippedTicks[]>;
+}
+
+/** The ticks of one function that were missed and are not made up for (CR-13). */
+export interface SkippedTicks {
+  functionId: string;
+  /** The earliest first; of many, the latest hundred. */
+  ticks: { at: number; cron: string }[];
+  /** There were still earlier ones. */
+  more: boolean;
 }

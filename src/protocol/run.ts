@@ -5,8 +5,12 @@ import type { SerializedError } from './error.ts';
 import { storedEvent } from './event.ts';
 
 /** Title case as on the API (RN-3); everything that has not ended is `Running` (RA-13). */
-export const runStatus = z.enum(['Running', 'Completed', 'Failed', 'Cancelled']);
+const runStatus = z.enum(['Running', 'Completed', 'Failed', 'Cancelled']);
 export type RunStatus = z.infer<typeof runStatus>;
+
+/** The step of another run that invoked this one. */
+const runParent = z.object({ runId: z.string(), key: z.string() });
+export type RunParent = z.infer<typeof runParent>;
 
 /** What starts a run: sent by dispatch to the run's object; a repeat of it changes nothing. */
 export const runStart = z.object({
@@ -19,11 +23,12 @@ export const runStart = z.object({
   queuedAt: z.number(),
   /** When its first entry is due: the event's `ts` if that lies in the future (TR-17). */
   startAt: z.number(),
+  parent: runParent.optional(),
 });
 export type RunStart = z.infer<typeof runStart>;
 
 /** One line of the runs index in D1, written when a run ends. `output` is JSON text, or null where it is too large for the index. */
-export const runSummary = z.object({
+const runSummary = z.object({
   runId: z.string(),
   env: z.string(),
   functionId: z.string(),
@@ -35,6 +40,18 @@ export const runSummary = z.object({
   output: z.string().nullable(),
 });
 export type RunSummary = z.infer<typeof runSummary>;
+
+/** How a step that waited for somebody else was answered: JSON text of its result, or of the error. */
+const stepAnswer = z.object({ ok: z.boolean(), data: z.string() });
+export type StepAnswer = z.infer<typeof stepAnswer>;
+
+/** All that follows from the end of a run: the index, who invoked it, and the events that say so. May be told more than once. */
+export const runEnding = z.object({
+  summary: runSummary,
+  parent: z.object({ to: runParent, answer: stepAnswer }).nullable(),
+  events: z.array(storedEvent),
+});
+export type RunEnding = z.infer<typeof runEnding>;
 
 /** One run in full, read from its object. */
 export interface RunView {
@@ -59,7 +76,10 @@ export interface Failure {
 
 /** What a step or a run waits for now, in words and in figures: the answer to "why has this not run?". */
 export interface Waiting {
-  reason: 'start' | 'sleep' | 'retry';
+  reason: 'start' | 'sleep' | 'retry' | 'event' | 'invoke';
+  /** Name of the awaited event and its condition, or id of the invoked function. */
+  what?: string;
+  condition?: string;
   /** When it ends by itself. */
   until: number;
 }
@@ -67,7 +87,7 @@ export interface Waiting {
 export interface StepTrace {
   id: string;
   name: string;
-  op: 'StepRun' | 'Sleep';
+  op: 'StepRun' | 'Sleep' | 'WaitForEvent' | 'InvokeFunction';
   status: 'Running' | 'Waiting' | 'Completed' | 'Failed';
   /** Attempts made or under way, from 1. */
   attempts: number;
@@ -93,4 +113,4 @@ export interface RunTrace extends RunView {
 export type RunCheck =
   | { state: 'unknown' }
   | { state: 'open'; nextAt: number | null }
-  | { state: 'ended'; summary: RunSummary };
+  | { state: 'ended'; ending: RunEnding };

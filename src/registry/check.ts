@@ -1,10 +1,13 @@
 /** Checks what the authors of functions wrote, before anything of it takes effect: all problems of all functions at once (FN-9). */
 import type { z } from 'zod';
 import { type FunctionConfig, functionConfig } from '../protocol/function.ts';
+import { textProblems } from './texts.ts';
 
 /** The part of a function that its configuration comes from. */
 export interface ListedFunction {
   config(appId: string): unknown;
+  /** Itself and what comes with it, such as its failure handler (FN-38). */
+  all?(): readonly ListedFunction[];
 }
 
 /** An app that this Worker holds. `undefined` entries come from imports that went wrong. */
@@ -25,7 +28,10 @@ interface Found {
   problems: string[];
 }
 
-/** The configurations of all functions; throws one error that lists every problem, a line each: `<function id>: <option>: <reason>`. */
+/**
+ * The configurations of all functions; throws one error that lists every problem, a line each: `<function id>: <option>: <reason>`.
+ * Below a problem with an expression, indented, is the place that it is about.
+ */
 export function checkApps(apps: readonly App[], log: Log = console): FunctionConfig[] {
   const found = apps.flatMap((app) => listed(app, log).map((fn, index) => check(app.client.id, fn, index)));
   const problems = [...found.flatMap(({ problems: own }) => own), ...duplicates(found)];
@@ -42,16 +48,24 @@ function listed({ client, functions }: App, log: Log): ListedFunction[] {
       `app "${client.id}": ${missing} of its functions are undefined and left out; check their imports`,
     );
   }
-  return present;
+  return present.flatMap(withItsOwn);
+}
+
+/** What an app serves that lists this function. */
+export function withItsOwn<Listed extends { all?(): readonly Listed[] }>(fn: Listed): readonly Listed[] {
+  return fn.all?.() ?? [fn];
 }
 
 function check(appId: string, fn: ListedFunction, index: number): Found {
   const written = fn.config(appId);
   const label = labelOf(written) ?? `${appId}, function ${index + 1}`;
   const parsed = functionConfig.safeParse(written);
-  if (parsed.success) return { appId, label, config: parsed.data, problems: [] };
-  const problems = issueLines(parsed.error.issues, written).map((line) => `${label}: ${line}`);
-  return { appId, label, config: null, problems };
+  const lines = [
+    ...(parsed.success ? [] : issueLines(parsed.error.issues, written)),
+    ...textProblems(written).map(({ path, message }) => `${place(path)}: ${message}`),
+  ];
+  const config = parsed.success && lines.length === 0 ? parsed.data : null;
+  return { appId, label, config, problems: lines.map((line) => `${label}: ${line}`) };
 }
 
 function labelOf(config: unknown): string | null {

@@ -14,6 +14,7 @@
 import { never } from '../lib/never.ts';
 import { handlerReturned, handlerThrew, entryOverdue, parked } from './handler.ts';
 import { cancelled } from './finish.ts';
+import { acknowledged, answered, askAgain } from './asks.ts';
 import { entryDue, started, watchdog } from './entry.ts';
 import type { RunState } from './state.ts';
 import { began, reported, stepDue, stepOverdue } from './steps.ts';
@@ -36,6 +37,12 @@ export function apply(state: RunState | null, input: RunInput, now: number): Tra
       return input.entry === state.run.entry ? parked(state) : nothing;
     case 'cancelled':
       return cancelled(state, now);
+    case 'acknowledged':
+      return acknowledged(state, input.key);
+    case 'answered':
+      return answered(state, input.id, input.answer, now);
+    case 'askAgain':
+      return askAgain(state, now);
     case 'entryDue':
       return entryDue(state, now);
     case 'stepDue':

@@ -13,13 +13,21 @@ export function commit(state: RunState | null, changes: Changes): RunState {
   if (changes.step !== undefined) place(state, changes.step.step);
   if (changes.stopped !== undefined) state.live.steps.delete(changes.stopped);
   if (changes.began !== undefined) state.live.steps.set(changes.began.id, changes.began);
+  for (const key of changes.asked ?? []) state.live.asks.add(key);
+  if (changes.acknowledged !== undefined) state.live.asks.delete(changes.acknowledged);
   if (changes.live !== undefined) Object.assign(state.live, changes.live);
   return state;
 }
 
 /** The state as its rows tell it: what user code was doing is unknown. */
 export function load(config: RunConfig, run: Run, steps: Step[]): RunState {
-  const live: RunState['live'] = { phase: 'unknown', since: 0, watchdog: 0, steps: new Map() };
+  const live: RunState['live'] = {
+    phase: 'unknown',
+    since: 0,
+    watchdog: 0,
+    steps: new Map(),
+    asks: new Set(),
+  };
   const state: RunState = { config, run, steps: new Map(), live, waiting: new Map(), bytes: 0, settled: 0 };
   for (const step of steps) place(state, step);
   return state;

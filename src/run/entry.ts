@@ -1,6 +1,6 @@
 /** Entering the handler: at the start, at a retry, after a loss. */
 import { MINUTE, SECOND } from '../protocol/limits.ts';
-import { fail, finish } from './finish.ts';
+import { askEffects, cancelKeys, fail, finish } from './finish.ts';
 import type { Live, Run, RunConfig, RunState } from './state.ts';
 import { nothing, type Changes, type Effect, type Transition } from './transition.ts';
 
@@ -39,9 +39,19 @@ export function started(config: RunConfig, startAt: number, now: number): Transi
     cancelAt: null,
     end: null,
   };
+  if (config.startWithin !== null && now - startAt > config.startWithin) {
+    const changes: Changes = {
+      config,
+      run: { ...run, due: null, end: { status: 'Cancelled', at: now } },
+      output: 'null',
+      live: { phase: 'parked' },
+    };
+    return { changes, effects: [{ type: 'report' }] };
+  }
+  const asked = cancelKeys({ config });
   return {
-    changes: { config, run, live: later ? { phase: 'parked' } : entered(now) },
-    effects: callHandler(run),
+    changes: { config, run, asked, live: later && asked.length === 0 ? { phase: 'parked' } : entered(now) },
+    effects: [...asked.map((key): Effect => ({ type: 'ask', key })), ...callHandler(run)],
   };
 }
 
@@ -59,9 +69,12 @@ export function watchdog(state: RunState, now: number): Transition {
   const { live, run } = state;
   if (live.phase === 'parked') return nothing;
   if (live.phase === 'executing')
-    return { changes: { live: { ...entered(now), since: live.since } }, effects: callHandler(run) };
+    return {
+      changes: { live: { ...entered(now), since: live.since } },
+      effects: [...askEffects(state, live.asks, now), ...callHandler(run)],
+    };
   // The steps that the cancellation waited for are lost.
-  if (run.cancelAt !== null) return finish(run, 'Cancelled', 'null', now);
+  if (run.cancelAt !== null) return finish(state, run, 'Cancelled', 'null', now);
   const losses = run.losses + 1;
   const until = afterLoss(losses, now);
   if (until === null) return runLost(state, now);

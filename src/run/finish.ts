@@ -1,12 +1,13 @@
 /** The ends of a run. After these nothing of it changes any more. */
 import type { SerializedError } from '../protocol/error.ts';
 import type { Run, RunState } from './state.ts';
-import { nothing, type Changes, type Transition } from './transition.ts';
+import { nothing, type Changes, type Effect, type Transition } from './transition.ts';
 
 type Status = NonNullable<Run['end']>['status'];
 
 /** @param also what else the same input changed. */
 export function finish(
+  state: RunState,
   run: Run,
   status: Status,
   output: string,
@@ -19,7 +20,7 @@ export function finish(
     output,
     live: { phase: 'parked' },
   };
-  return { changes, effects: [{ type: 'stop' }, { type: 'report' }] };
+  return { changes, effects: [{ type: 'stop' }, ...dropped(state), { type: 'report' }] };
 }
 
 export function fail(
@@ -29,14 +30,37 @@ export function fail(
   now: number,
   also: Changes = {},
 ): Transition {
-  if (run.cancelAt !== null) return finish(run, 'Cancelled', 'null', now, also);
+  if (run.cancelAt !== null) return finish(state, run, 'Cancelled', 'null', now, also);
   const failures = [...run.failures, { attempt: run.attempt, at: now, error }];
-  return finish({ ...run, failures }, 'Failed', JSON.stringify(error), now, also);
+  return finish(state, { ...run, failures }, 'Failed', JSON.stringify(error), now, also);
 }
 
 /** Between steps: at once (CX-22). While steps execute: they run to their end first, and nothing new begins (CX-23, CX-26). */
 export function cancelled(state: RunState, now: number): Transition {
   if (state.run.cancelAt !== null) return nothing;
   if (state.live.steps.size > 0) return { changes: { run: { ...state.run, cancelAt: now } }, effects: [] };
-  return finish(state.run, 'Cancelled', 'null', now);
+  return finish(state, state.run, 'Cancelled', 'null', now);
+}
+
+/** Keys of the waits that would cancel the run. */
+export function cancelKeys({ config }: Pick<RunState, 'config'>): string[] {
+  return config.cancelOn.map((_, n) => `cancel:${n}`);
+}
+
+/** Waits for events that nobody is left to wait for. If this is lost, the run answers `gone` to whoever resumes it. */
+function dropped(state: RunState): Effect[] {
+  const events = [...state.waiting.keys()].filter((id) => {
+    const step = state.steps.get(id);
+    return step?.state === 'waiting' && step.ask?.for === 'event';
+  });
+  const keys = [...cancelKeys(state), ...events];
+  return keys.length === 0 ? [] : [{ type: 'drop', keys }];
+}
+
+export function askEffects({ steps }: RunState, keys: Iterable<string>, now: number): Effect[] {
+  return [...keys].map((key) => {
+    const step = steps.get(key);
+    const isDue = step?.state === 'waiting' && step.ask?.for === 'event' && step.due <= now;
+    return { type: isDue ? 'expire' : 'ask', key };
+  });
 }

@@ -10,11 +10,11 @@ import { nothing, type Transition } from './transition.ts';
 
 export function handlerReturned(state: RunState, output: string, now: number): Transition {
   const { run } = state;
-  if (run.cancelAt !== null) return finish(run, 'Cancelled', output, now);
+  if (run.cancelAt !== null) return finish(state, run, 'Cancelled', output, now);
   const size = utf8Length(output);
   if (size > limits.outputBytes)
     return fail(state, run, tooLarge('FunctionOutputTooLarge', 'function', size), now);
-  return finish(run, 'Completed', output, now);
+  return finish(state, run, 'Completed', output, now);
 }
 
 export function tooLarge(name: string, what: string, size: number): SerializedError {
@@ -45,23 +45,27 @@ export function handlerThrew(state: RunState, thrown: Thrown, now: number): Tran
     failures: [...run.failures, { attempt: run.attempt, at: now, error: thrown.error }],
   };
   return {
-    changes: { run: next, ...(live.steps.size === 0 ? { live: { phase: 'parked' } } : {}) },
+    changes: { run: next, ...(live.steps.size + live.asks.size === 0 ? { live: { phase: 'parked' } } : {}) },
     effects: [],
   };
 }
 
 /** Only believed when something will wake the run: a handler that waits for nothing of ours is watched until it is overdue. */
 export function parked(state: RunState): Transition {
-  const idle = state.live.steps.size === 0 && (state.waiting.size > 0 || state.run.due !== null);
+  const idle =
+    state.live.steps.size === 0 &&
+    state.live.asks.size === 0 &&
+    (state.waiting.size > 0 || state.run.due !== null);
   return idle && state.live.phase === 'executing'
     ? { changes: { live: { phase: 'parked' } }, effects: [] }
     : nothing;
 }
 
+/** Not while something is asked for: then it is us who give no news. */
 export function entryOverdue(state: RunState, now: number): Transition {
   const { live, config } = state;
-  if (live.phase !== 'executing' || live.steps.size > 0 || now - live.since < config.stepRuntime)
-    return nothing;
+  if (live.phase !== 'executing' || live.steps.size + live.asks.size > 0) return nothing;
+  if (now - live.since < config.stepRuntime) return nothing;
   return handlerThrew(state, { error: overdue('the function', config.stepRuntime), final: false }, now);
 }
 

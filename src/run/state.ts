@@ -6,7 +6,8 @@
  *
  * One writer: the run's object. `apply` only reads the state; `commit` (commit.ts) is the only place that changes it.
  */
-import type { Failure, RunStatus } from '../protocol/run.ts';
+import type { Op } from '../protocol/op.ts';
+import type { Failure, RunParent, RunStatus } from '../protocol/run.ts';
 
 /** Frozen when the run starts (FN-11); later deploys change nothing of it. */
 export interface RunConfig {
@@ -23,6 +24,14 @@ export interface RunConfig {
   stepRuntime: number;
   /** A fixed wait before each retry; null for the default table. */
   retryInterval: number | null;
+  /** Events that cancel the run, as waits keyed `cancel:<n>`; `until` is a moment. */
+  cancelOn: { event: string; expression: string | null; until: number }[];
+  /** Longest time from when it was due to start to its start (TO-3); null: none. */
+  startWithin: number | null;
+  /** Longest time from the first entry to the end (TO-5); null: none. */
+  finishWithin: number | null;
+  /** The step that invoked this run. */
+  parent: RunParent | null;
 }
 
 /** The run's own row. Its output, or the error that it failed with, is JSON text beside it. */
@@ -46,7 +55,7 @@ interface StepBase {
   /** Hashed id. */
   id: string;
   name: string;
-  op: 'StepRun' | 'Sleep';
+  op: Exclude<Op['op'], 'StepError'>;
   /** Row number in the journal: the order in which steps were first reported. */
   seq: number;
   startedAt: number;
@@ -55,8 +64,16 @@ interface StepBase {
   late: number;
 }
 
-/** Sleeps until `due`, or failed and is tried again then as attempt `attempt`. */
-export type WaitingStep = StepBase & { state: 'waiting'; due: number; attempt: number };
+/** What somebody else was asked for. `since`: events received from then on count; null: from the one on that started the run. */
+export type Ask =
+  | { for: 'event'; event: string; expression: string | null; since: number | null }
+  | { for: 'run'; functionId: string };
+
+/**
+ * Sleeps until `due`; or failed and is tried again then, as attempt `attempt`; or has asked for something, and has the answer or is
+ * out of time at `due`.
+ */
+export type WaitingStep = StepBase & { state: 'waiting'; due: number; attempt: number; ask?: Ask };
 
 /** Has its outcome for ever. `order`: completion order in the run, the order of replay (MX-27). */
 export type SettledStep = StepBase & {
@@ -85,6 +102,8 @@ export interface Live {
   /** While executing: when to look whether it still is. */
   watchdog: number;
   steps: Map<string, Executing>;
+  /** What was asked for and is not acknowledged yet: keys of waits. Asked again until it is; no run is parked before. */
+  asks: Set<string>;
 }
 
 export interface RunState {
@@ -114,8 +133,10 @@ export function nextAlarm(state: RunState): number | null {
   return next === Infinity ? null : next;
 }
 
-function nextDue({ run, waiting, live }: RunState): number {
+function nextDue({ run, config, waiting, live }: RunState): number {
   let next = run.due ?? Infinity;
-  for (const [id, due] of waiting) if (due < next && !live.steps.has(id)) next = due;
+  if (config.finishWithin !== null && run.startedAt !== null)
+    next = Math.min(next, run.startedAt + config.finishWithin);
+  for (const [id, due] of waiting) if (due < next && !live.steps.has(id) && !live.asks.has(id)) next = due;
   return next;
 }

@@ -1,21 +1,27 @@
 /** What happens to steps: they begin, are reported, and their timers come due. */
 import { utf8Length } from '../lib/json.ts';
 import { never } from '../lib/never.ts';
-import type { SerializedError } from '../protocol/error.ts';
 import { limits } from '../protocol/limits.ts';
 import type { Op, Sleep, StepError, StepRun } from '../protocol/op.ts';
+import { askDue, asks } from './asks.ts';
 import { afterLoss, callHandler, executing, progress, runLost, WATCHDOG } from './entry.ts';
-import { fail, finish } from './finish.ts';
+import { finish } from './finish.ts';
 import { overdue, tooLarge } from './handler.ts';
 import { moment, retryAt } from './retry.ts';
 import {
-  currentAttempt,
-  type Run,
-  type RunState,
-  type SettledStep,
-  type Step,
-  type WaitingStep,
-} from './state.ts';
+  afterStep,
+  changed,
+  failedForGood,
+  goOn,
+  isCancelDue,
+  isOneTooMany,
+  settle,
+  settlement,
+  stepBase,
+  stepLimit,
+  type StepBase,
+} from './settle.ts';
+import { currentAttempt, type Run, type RunState, type WaitingStep } from './state.ts';
 import { nothing, type Changes, type Transition } from './transition.ts';
 
 interface Begin {
@@ -40,19 +46,6 @@ export function began(state: RunState, { id, name, attempt, recorded }: Begin, n
   };
 }
 
-/** Steps count once, whatever their attempts (LM-12); those that execute for the first time are not in the journal yet. */
-function isOneTooMany(state: RunState, id: string): boolean {
-  if (state.steps.has(id) || state.live.steps.has(id)) return false;
-  let fresh = 0;
-  for (const executingId of state.live.steps.keys()) if (!state.steps.has(executingId)) fresh++;
-  return state.steps.size + fresh >= state.config.maxSteps;
-}
-
-function stepLimit(state: RunState, now: number): Transition {
-  const message = `the run reached a step after its ${state.config.maxSteps}th, which is the limit`;
-  return fail(state, state.run, { name: 'StepLimitExceeded', message }, now);
-}
-
 export function reported(state: RunState, op: Op, now: number): Transition {
   if (currentAttempt(state, op.id) !== op.attempt) return late(state, op);
   switch (op.op) {
@@ -62,15 +55,18 @@ export function reported(state: RunState, op: Op, now: number): Transition {
       return failed(state, op, now);
     case 'Sleep':
       return sleeps(state, op, now);
+    case 'WaitForEvent':
+    case 'InvokeFunction':
+      return asks(state, op, now);
     default:
       return never(op);
   }
 }
 
-/** Refused and counted. A sleep that is reported again is no answer: its first registration stands (MX-20). */
+/** Refused and counted. A sleep or wait that is reported again is no answer: its first registration stands (MX-20). */
 function late(state: RunState, op: Op): Transition {
   const step = state.steps.get(op.id);
-  if (step === undefined || op.op === 'Sleep') return nothing;
+  if (step === undefined || !(op.op === 'StepRun' || op.op === 'StepError')) return nothing;
   return { changes: { step: { step: { ...step, late: step.late + 1 } } }, effects: [] };
 }
 
@@ -95,17 +91,10 @@ function failed(state: RunState, op: StepError, now: number): Transition {
     due: retryAt(state.config, op.id, op.attempt, now, op.retryAfter),
   };
   const changes: Changes = { step: { step }, stopped: op.id };
-  if (isCancelDue(state, op.id)) return finish(state.run, 'Cancelled', 'null', now, changes);
+  if (isCancelDue(state, op.id)) return finish(state, state.run, 'Cancelled', 'null', now, changes);
   const run = progress(state.run);
   const live = afterStep(state, op.id, now);
   return { changes: { ...changes, ...changed(state, run), live }, effects: callHandler(run) };
-}
-
-function failedForGood(state: RunState, op: Op, error: SerializedError, now: number): Transition {
-  const data = JSON.stringify(error);
-  const settled = settle(state, op, false, utf8Length(data), now);
-  const step = { ...settled, failures: [...settled.failures, { attempt: op.attempt, at: now, error }] };
-  return goOn(state, { step: { step, data }, stopped: op.id }, now);
 }
 
 function sleeps(state: RunState, op: Sleep, now: number): Transition {
@@ -128,10 +117,17 @@ function sleeps(state: RunState, op: Sleep, now: number): Transition {
 /** A sleep that is over resumes the handler; a retry that is due runs the step alone, in an entry of its own (PA-3). */
 export function stepDue(state: RunState, id: string, now: number): Transition {
   const step = state.steps.get(id);
-  if (step === undefined || step.state === 'settled' || step.due > now || state.live.steps.has(id))
+  if (
+    step === undefined ||
+    step.state === 'settled' ||
+    step.due > now ||
+    state.live.steps.has(id) ||
+    state.live.asks.has(id)
+  )
     return nothing;
   if (state.run.cancelAt !== null) return nothing;
   if (step.op === 'Sleep') return slept(state, step, now);
+  if (step.ask !== undefined) return askDue(state, step, step.ask, now);
   // Not woken by its timer but by the watchdog: it was running, and may be what took its host down.
   if (state.live.phase === 'unknown' && now - step.due >= WATCHDOG) return lost(state, step, now);
   return again(state, state.run, step, now);
@@ -172,70 +168,4 @@ export function stepOverdue(state: RunState, id: string, now: number): Transitio
     { op: 'StepError', id, name: step.name, attempt: step.attempt, error, final: false },
     now,
   );
-}
-
-/** The handler goes on with what was settled, unless the run is over: too large, or cancelled with nothing left executing. */
-function goOn(state: RunState, changes: Changes, now: number): Transition {
-  const settled = changes.step?.step as SettledStep;
-  const run = settled.ok ? firstAttempt(state.run) : state.run;
-  const bytes = state.bytes + settled.size;
-  if (bytes > limits.stateBytes) return fail(state, run, stateTooLarge(bytes), now, changes);
-  if (isCancelDue(state, settled.id)) return finish(run, 'Cancelled', 'null', now, changes);
-  const next = progress(run);
-  const live = afterStep(state, settled.id, now);
-  return { changes: { ...changes, ...changed(state, next), live }, effects: callHandler(next) };
-}
-
-/** HC-7: after a step that succeeded the attempt is 0 again, and a handler that was told another number is entered anew. */
-function firstAttempt(run: Run): Run {
-  return run.attempt === 0 || run.due !== null ? run : { ...run, attempt: 0, entry: run.entry + 1 };
-}
-
-/** The run's row is only written when it has changed. */
-function changed(state: RunState, run: Run): Pick<Changes, 'run'> {
-  return run === state.run ? {} : { run };
-}
-
-/** With a retry of the handler ahead nothing goes on before it, except what still executes. */
-function afterStep(state: RunState, stopped: string, now: number): NonNullable<Changes['live']> {
-  const idle = state.run.due !== null && othersExecuting(state, stopped) === 0;
-  return idle ? { phase: 'parked' } : executing(state.live, now);
-}
-
-function stateTooLarge(bytes: number): SerializedError {
-  return {
-    name: 'RunStateTooLarge',
-    message: `the run holds ${bytes} bytes of JSON, the limit is ${limits.stateBytes}`,
-  };
-}
-
-function isCancelDue(state: RunState, stopped: string): boolean {
-  return state.run.cancelAt !== null && othersExecuting(state, stopped) === 0;
-}
-
-function othersExecuting(state: RunState, id: string): number {
-  return state.live.steps.size - (state.live.steps.has(id) ? 1 : 0);
-}
-
-type StepBase = Pick<Step, 'id' | 'name' | 'op' | 'seq' | 'startedAt' | 'failures' | 'late'>;
-
-function stepBase(state: RunState, op: Pick<Op, 'id' | 'name' | 'op'>, now: number): StepBase {
-  const known = state.steps.get(op.id);
-  return {
-    id: op.id,
-    name: op.name,
-    op: known?.op ?? (op.op === 'Sleep' ? 'Sleep' : 'StepRun'),
-    seq: known?.seq ?? state.steps.size,
-    startedAt: known?.startedAt ?? state.live.steps.get(op.id)?.since ?? now,
-    failures: known?.failures ?? [],
-    late: known?.late ?? 0,
-  };
-}
-
-function settle(state: RunState, op: Op, ok: boolean, size: number, now: number): SettledStep {
-  return { ...stepBase(state, op, now), ...settlement(state, ok, size, now) };
-}
-
-function settlement(state: RunState, ok: boolean, size: number, now: number) {
-  return { state: 'settled' as const, ok, order: state.settled, endedAt: now, size };
 }

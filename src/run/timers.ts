@@ -1,4 +1,5 @@
 /** Which inputs the clock brings. */
+import { openAsks } from './asks.ts';
 import type { RunState } from './state.ts';
 import type { RunInput } from './transition.ts';
 
@@ -16,15 +17,19 @@ export function dueInputs(state: RunState, now: number): RunInput[] {
     inputs.push({ type: 'entryOverdue' });
   }
   if (run.cancelAt === null) inputs.push(...due(state, now));
+  const { finishWithin } = config;
+  if (finishWithin !== null && run.startedAt !== null && run.startedAt + finishWithin <= now)
+    inputs.push({ type: 'cancelled' });
   if (live.phase !== 'parked' && (live.phase === 'unknown' ? inputs.length === 0 : live.watchdog <= now)) {
     inputs.push({ type: 'watchdog' });
   }
+  if (live.phase === 'unknown' && openAsks(state).length > 0) inputs.push({ type: 'askAgain' });
   return inputs;
 }
 
 function due({ run, waiting, live }: RunState, now: number): RunInput[] {
   const entry: RunInput[] = run.due !== null && run.due <= now ? [{ type: 'entryDue' }] : [];
-  const steps = [...waiting].filter(([id, at]) => at <= now && !live.steps.has(id));
+  const steps = [...waiting].filter(([id, at]) => at <= now && !live.steps.has(id) && !live.asks.has(id));
   return [
     ...entry,
     ...steps.toSorted((a, b) => a[1] - b[1]).map(([id]): RunInput => ({ type: 'stepDue', id })),

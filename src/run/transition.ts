@@ -1,6 +1,7 @@
 /** The vocabulary of the core: what can happen to a run, what changes by it, and what is then to be done in the world. */
 import type { SerializedError } from '../protocol/error.ts';
 import type { Op, When } from '../protocol/op.ts';
+import type { StepAnswer } from '../protocol/run.ts';
 import type { Executing, Run, RunConfig, Step } from './state.ts';
 
 export type RunInput =
@@ -18,6 +19,12 @@ export type RunInput =
   /** No user code runs, and everything that the handler waits for is a timer of ours. */
   | { type: 'parked'; entry: number }
   | { type: 'cancelled' }
+  /** What was asked for under this key (a step's id, or `cancel:<n>`) is on its way. */
+  | { type: 'acknowledged'; key: string }
+  /** The answer to a step that asked: JSON text. */
+  | { type: 'answered'; id: string; answer: StepAnswer }
+  /** After a restart nobody knows what was acknowledged: everything is asked again. */
+  | { type: 'askAgain' }
   /** Timers, listed by `dueInputs`. */
   | { type: 'entryDue' }
   | { type: 'stepDue'; id: string }
@@ -36,6 +43,9 @@ export interface Changes {
   /** A callback that now executes, or no longer does. */
   began?: Executing;
   stopped?: string;
+  /** Keys of what is now asked for; the key of what was acknowledged or answered. */
+  asked?: string[];
+  acknowledged?: string;
   live?: { phase: 'parked' } | { phase: 'executing'; since: number; watchdog: number };
 }
 
@@ -45,6 +55,15 @@ export type Effect =
    * one in progress), or, with `step`, run that step alone. Harmless when repeated.
    */
   | { type: 'call'; entry: number; attempt: number; step: { id: string; attempt: number } | null }
+  /**
+   * Tell somebody else what the step of this key waits for (`Ask`), or which event would cancel the run; then feed `acknowledged`.
+   * Harmless when repeated.
+   */
+  | { type: 'ask'; key: string }
+  /** The deadline of a wait for an event has passed: ask whether one came in time, and feed `answered`. */
+  | { type: 'expire'; key: string }
+  /** These waits for events are not wanted any more. */
+  | { type: 'drop'; keys: string[] }
   /** Nothing of this run's user code is wanted any more. */
   | { type: 'stop' }
   /** The run has ended: tell the index. */

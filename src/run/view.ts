@@ -3,7 +3,7 @@ import type { Json } from '../lib/json.ts';
 import type { SerializedError } from '../protocol/error.ts';
 import type { RunSummary, RunTrace, RunView, StepTrace, Waiting } from '../protocol/run.ts';
 import { limits } from '../protocol/limits.ts';
-import type { Executing, RunState, Step } from './state.ts';
+import type { Executing, RunState, Step, WaitingStep } from './state.ts';
 
 /** Longest output that the index keeps, in UTF-16 units; a larger one is read from the object. */
 const INDEXED_OUTPUT = 32 * 1024;
@@ -81,15 +81,23 @@ function stepTrace(state: RunState, step: Step, data: (seq: number) => string | 
   }
   if (state.live.steps.has(step.id))
     return { ...base, attempts: step.attempt + 1, status: 'Running', endedAt: null };
-  const waiting: Waiting | null =
-    state.run.end === null ? { reason: op === 'Sleep' ? 'sleep' : 'retry', until: step.due } : null;
+  const waiting = state.run.end === null ? waitingFor(step) : null;
   return {
     ...base,
-    attempts: step.attempt + (op === 'Sleep' ? 1 : 0),
+    attempts: step.attempt + (op === 'StepRun' ? 0 : 1),
     status: 'Waiting',
     endedAt: null,
     waiting,
   };
+}
+
+function waitingFor({ op, due, ask }: WaitingStep): Waiting {
+  if (ask?.for === 'run') return { reason: 'invoke', until: due, what: ask.functionId };
+  if (ask?.for === 'event') {
+    const condition = ask.expression === null ? {} : { condition: ask.expression };
+    return { reason: 'event', until: due, what: ask.event, ...condition };
+  }
+  return { reason: op === 'Sleep' ? 'sleep' : 'retry', until: due };
 }
 
 function firstAttempt({ id, name, since }: Executing): StepTrace {

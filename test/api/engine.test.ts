@@ -2,6 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { createWorker } from '../../src/engine.ts';
 import { parseConfig, type Env } from '../../src/env.ts';
+import type { Crons, Waits } from '../../src/ports.ts';
 import type { App } from '../../src/registry/check.ts';
 import { TestMessage } from '../dispatch/world.ts';
 import { idAt, stored } from '../ingest/world.ts';
@@ -24,9 +25,25 @@ function engine(config = parseConfig(settings)) {
     if (armed.behaviour === 'stalls') await new Promise(() => undefined);
   };
   const { store, events, dead, runs, clock, entropy, log, timers } = w;
+  const waits = { deliver: w.waits.deliver.bind(w.waits) } as Waits;
+  const crons: Crons = { sync: async (env) => void synced.push(env), skipped: async () => [] };
+  const synced: string[] = [];
   const worker = createWorker(
     { apps },
-    { config, store, events, dead, runs, clock, entropy, log, sweeps: { arm }, timer: timers.start },
+    {
+      config,
+      store,
+      events,
+      dead,
+      runs,
+      clock,
+      entropy,
+      log,
+      sweeps: { arm },
+      crons,
+      waits,
+      timer: timers.start,
+    },
   );
   const waited: Promise<unknown>[] = [];
   const ctx = {
@@ -36,7 +53,7 @@ function engine(config = parseConfig(settings)) {
     const request = new Request('http://x/e/event-key', { method: 'POST', body: JSON.stringify(body) });
     return worker.fetch(request, {} as Env, ctx);
   };
-  return { ...w, worker, armed, ctx, waited, send };
+  return { ...w, worker, armed, synced, ctx, waited, send };
 }
 
 interface TestBatch extends MessageBatch {
@@ -64,7 +81,8 @@ describe('from request to run', () => {
     const e = engine();
     const runs = [{ runId: idAt(7), env: 'production', functionId: 'app-f', eventId: idAt(1) }];
     const closed = { status: 'Completed', queuedAt: 1, endedAt: 2, output: null };
-    const message = new TestMessage({ runs: runs.map((run) => ({ ...run, ...closed })) });
+    const endings = runs.map((run) => ({ summary: { ...run, ...closed }, parent: null, events: [] }));
+    const message = new TestMessage({ runs: endings });
     await e.worker.queue(batch('stepwell-runs', [message]), {} as Env);
     expect(await e.store.findRun('production', idAt(7))).toMatchObject({ status: 'Completed' });
   });
@@ -78,6 +96,14 @@ describe('the sweeper', () => {
     expect(e.armed.calls).toBe(1);
     await e.worker.scheduled({} as ScheduledController, {} as Env);
     expect(e.armed.calls).toBe(2);
+  });
+
+  test('and the schedules: whichever fails, the other is armed all the same (CR-14)', async () => {
+    const e = engine();
+    e.armed.behaviour = 'fails';
+    await e.send({ name: 'a/b' });
+    await expect(e.worker.scheduled({} as ScheduledController, {} as Env)).rejects.toThrow('down');
+    expect(e.synced).toEqual(['production', 'production']);
   });
 
   test('that cannot be armed refuses no event, and is tried again with the next', async () => {

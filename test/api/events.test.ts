@@ -36,6 +36,7 @@ describe('GET /v1/events/:id', () => {
         ts: NOW - 5,
         v: '2',
         duplicate_of: null,
+        dead_reason: null,
       },
       metadata: { fetched_at: iso(NOW), cached_until: null },
     });
@@ -50,6 +51,15 @@ describe('GET /v1/events/:id', () => {
     });
   });
 
+  test('says why it was given up', async () => {
+    const w = await withEvents(1, () => ({}));
+    await w.store.markDead([idAt(0)], 'start of app-f: Error', NOW);
+    expect((await w.get(`/v1/events/${idAt(0)}`)).body.data).toMatchObject({
+      dead_reason: 'start of app-f: Error',
+      duplicate_of: null,
+    });
+  });
+
   test('says how it came in, and tells keys apart without showing them (EVT-39)', async () => {
     const w = apiWorld({ eventKeys: ['key-one', 'key-two'] });
     const sent = await Promise.all(
@@ -57,7 +67,7 @@ describe('GET /v1/events/:id', () => {
     );
     const sources = await Promise.all(
       sent.map(async (answer) => {
-        const { ids } = (await answer.json()) as { ids: string[] };
+        const { ids } = await answer.json<{ ids: string[] }>();
         return (await w.get(`/v1/events/${ids[0]}`)).body.data;
       }),
     );

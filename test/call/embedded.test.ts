@@ -753,6 +753,23 @@ describe('what one alarm brings', () => {
     expect([world.status, world.now, entered]).toEqual(['Completed', NOW + 1_000, 2]);
   });
 
+  test('late, a retry of a step and a sleep that begins a new entry: the step runs (PA-3)', async () => {
+    let entered = 0;
+    let ran = 0;
+    const code: Code = ({ step }) => {
+      if (entered++ === 0) throw new Error('no');
+      const retried = step.run('retried', () => {
+        if (ran++ === 0) throw new Error('no');
+      });
+      return Promise.all([retried, step.sleep('s', 5_000)]);
+    };
+    const world = await new World(code, { retryInterval: 1_000 }).start();
+    await world.ring();
+    world.now += 60_000;
+    await world.ring();
+    expect([world.status, ran]).toEqual(['Completed', 2]);
+  });
+
   test('a run is not taken for idle while the handler has an outcome still to see (invariant 4)', async () => {
     const world = await new World(async ({ step }) => {
       await step.run('removed', () => 1);

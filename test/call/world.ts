@@ -3,11 +3,14 @@
  * goes on in real turns of the event loop, so nothing here waits for time to pass.
  */
 import { RunOwner } from '../../durable-objects/owner.ts';
-import { EmbeddedCaller, type Handler } from '../../src/call/embedded.ts';
+import { EmbeddedCaller } from '../../src/call/embedded.ts';
 import type { RunHandle } from '../../src/call/caller.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { RunSummary, RunTrace } from '../../src/protocol/run.ts';
+import type { RunEnding, RunSummary, RunTrace } from '../../src/protocol/run.ts';
+import type { Wait } from '../../src/protocol/wait.ts';
+import type { Waits } from '../../src/ports.ts';
 import type { RunConfig } from '../../src/run/state.ts';
+import { Inngest } from '../../src/sdk/index.ts';
 import type { stepTools } from '../../src/sdk/tools.ts';
 import { copyRows, memoryJournal, noRows, type JournalRows, type MemoryJournal } from '../fakes/journal.ts';
 
@@ -34,7 +37,10 @@ const event: StoredEvent = {
   receivedAt: NOW,
 };
 
-type Limits = Pick<RunConfig, 'maxAttempts' | 'maxSteps' | 'stepRuntime' | 'retryInterval'>;
+type Limits = Pick<
+  RunConfig,
+  'maxAttempts' | 'maxSteps' | 'stepRuntime' | 'retryInterval' | 'cancelOn' | 'startWithin' | 'finishWithin'
+>;
 
 export interface WorldOptions extends Partial<Limits> {
   /** The object is lost at this transaction: before it is written, or after that and before anything is done about it. */
@@ -61,6 +67,10 @@ export class World {
   /** What the handler runs; a deploy replaces it. */
   code: Code;
   readonly reported: RunSummary[] = [];
+  readonly endings: RunEnding[] = [];
+  /** Events that the engine has accepted for the run. */
+  readonly emitted: StoredEvent[] = [];
+  readonly waits = new RecordedWaits();
   readonly sent: Sent[] = [];
   /** What the engine logged; nothing, unless the journal is broken. */
   readonly errors: string[] = [];
@@ -184,13 +194,21 @@ export class World {
       clock: { now: () => this.now },
       log: { error: (message) => void this.errors.push(message) },
       caller: (run) => this.#caller(life, run),
-      limits: () => ({
+      freeze: () => ({
         maxAttempts: this.#options.maxAttempts ?? 5,
         maxSteps: this.#options.maxSteps ?? 1_000,
         stepRuntime: this.#options.stepRuntime ?? 7_200_000,
         retryInterval: this.#options.retryInterval === undefined ? 1_000 : this.#options.retryInterval,
+        cancelOn: this.#options.cancelOn ?? [],
+        startWithin: this.#options.startWithin ?? null,
+        finishWithin: this.#options.finishWithin ?? null,
       }),
-      report: async (summary) => void this.reported.push(summary),
+      report: async (ending) => {
+        this.endings.push(ending);
+        this.reported.push(ending.summary);
+      },
+      waits: this.waits,
+      emit: async (emitted) => void this.emitted.push(emitted),
       abort: () => {
         life.lost = true;
       },
@@ -231,18 +249,22 @@ export class World {
         if (!life.lost) run.feed(input);
       },
     };
-    const handler: Handler = (context) => {
+    const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
+    const client = new Inngest({ id: 'app', logger: quiet });
+    const fn = client.createFunction({ id: 'fn' }, { event: 'shop/order.placed' }, (context) => {
       this.entries++;
-      return this.code(context as Context);
-    };
+      return this.code(context as unknown as Context);
+    });
     life.caller = new EmbeddedCaller(handle, {
-      find: () => handler,
+      find: () => ({ fn, appId: 'app' }),
+      reqArgs: [],
       clock: { now: () => this.now },
       send: async (events, { seed, at }) => {
         this.sent.push({ events, seed, at });
         return { ids: events.map((_, n) => `${seed}:${n}`) };
       },
-      open: () => run.events().map(({ name, data, ts }) => ({ name, data, ts })),
+      open: (views) => views.map(({ name, data, ts }) => ({ name, data, ts })),
+      seal: async (user) => JSON.stringify(user),
     });
     return {
       call: (call) => {
@@ -252,6 +274,31 @@ export class World {
         if (!life.lost) life.caller.stop();
       },
     };
+  }
+}
+
+/** What runs ask of the waits, written down; tests answer. */
+class RecordedWaits implements Pick<Waits, 'listen' | 'expire' | 'drop'> {
+  readonly listening: Wait[] = [];
+  readonly expired: string[] = [];
+  readonly droppedKeys: string[] = [];
+  /** What came in time, by key. */
+  readonly inTime = new Map<string, StoredEvent>();
+  fails = false;
+
+  async listen(waits: Wait[]): Promise<void> {
+    if (this.fails) throw new Error('down');
+    this.listening.push(...waits);
+  }
+
+  async expire(_env: string, _name: string, _runId: string, key: string): Promise<StoredEvent | null> {
+    if (this.fails) throw new Error('down');
+    this.expired.push(key);
+    return this.inTime.get(key) ?? null;
+  }
+
+  async drop(_env: string, _name: string, _runId: string, keys: string[]): Promise<void> {
+    this.droppedKeys.push(...keys);
   }
 }
 

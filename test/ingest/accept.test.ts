@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { acceptEvents, acceptRequest } from '../../src/ingest/accept.ts';
 import { Refusal } from '../../src/ingest/refusal.ts';
-import { isUlid } from '../../src/lib/ulid.ts';
+import { isEarlierSibling, isUlid } from '../../src/lib/ulid.ts';
 import { DAY, limits } from '../../src/protocol/limits.ts';
 import { idAt, NOW, settle, world } from './world.ts';
 
@@ -365,6 +365,12 @@ describe('an event too large for a message', () => {
 
 describe('events sent by functions', () => {
   const how = { env: 'production', seed: 'run:step', at: NOW - 1_000 };
+
+  test('have ids that ascend (CX-13)', async () => {
+    const events = Array.from({ length: 20 }, () => ({ name: 'a' }));
+    const ids = await acceptEvents(world().intake, events, how);
+    expect(ids.slice(1).every((id, n) => isEarlierSibling(ids[n] ?? '', id))).toBe(true);
+  });
 
   test('have the same ids for the same seed and moment, others otherwise', async () => {
     const w = world();

@@ -1,17 +1,32 @@
 import { describe, expect, test, vi } from 'vitest';
-import { checkApps, type App } from '../../src/registry/check.ts';
+import { checkApps, type App, type ListedFunction } from '../../src/registry/check.ts';
+import { parseWhen } from '../../src/protocol/function.ts';
 import { Inngest } from '../../src/sdk/index.ts';
 
-type Anything = Record<string, unknown>;
+type Anything = { id?: string; [option: string]: unknown };
 
-/** A function as its author may have written it, right or wrong. */
-function written(appId: string, options: Anything, triggers: unknown = { event: 'a/b' }) {
-  const client = new Inngest({ id: appId });
-  return client.createFunction(options as { id: string }, triggers as { event: string }, () => {});
+/** What a function's author may have written, right or wrong, as an SDK hands it on. */
+function written(
+  _: string,
+  { id, name, ...options }: Anything,
+  triggers: unknown = { event: 'a/b' },
+): ListedFunction {
+  const config = (appId: string) => ({
+    ...options,
+    id: id ? `${appId}-${id}` : id,
+    name: name ?? id ?? '',
+    triggers: [triggers].flat(),
+  });
+  return { config };
 }
 
 function app(id: string, ...functions: App['functions']): App {
   return { client: { id }, functions };
+}
+
+/** A function made with our own SDK. */
+function made(appId: string, options: Anything) {
+  return new Inngest({ id: appId }).createFunction(options as { id: string }, { event: 'a/b' }, () => {});
 }
 
 /** The lines of the error, without the first. */
@@ -32,7 +47,7 @@ function problemsOf(options: Anything, triggers?: unknown): string[] {
 describe('checkApps', () => {
   test('answers the configuration of every function of every app, defaults filled in', () => {
     const one = written('shop', { id: 'one', name: 'One', retries: 0 }, [{ event: 'a/b' }, { event: 'a/*' }]);
-    const two = written('crm', { id: 'two', description: 'for people', retries: undefined });
+    const two = made('crm', { id: 'two', description: 'for people', retries: undefined });
     expect(checkApps([app('shop', one), app('crm', two)])).toEqual([
       { id: 'shop-one', name: 'One', triggers: [{ event: 'a/b' }, { event: 'a/*' }], retries: 0 },
       { id: 'crm-two', name: 'two', triggers: [{ event: 'a/b' }], retries: 4 },
@@ -41,8 +56,7 @@ describe('checkApps', () => {
   });
 
   test('a function belongs to the app that lists it, whatever client made it (FN-7)', () => {
-    const made = written('other', { id: 'f' });
-    expect(checkApps([app('shop', made)])).toMatchObject([{ id: 'shop-f' }]);
+    expect(checkApps([app('shop', made('other', { id: 'f' }))])).toMatchObject([{ id: 'shop-f' }]);
   });
 
   test('all problems of all functions are listed at once, a line each (FN-9)', () => {
@@ -107,24 +121,21 @@ describe('checkApps', () => {
     'batchEvents',
     'priority',
     'cancelOn',
-    'onFailure',
-    'middleware',
     'typo',
   ])('the option %s is refused by name, not ignored', (option) => {
-    const given = option === 'onFailure' ? () => {} : {};
-    expect(problemsOf({ [option]: given })).toEqual([`shop-f: ${option}: not supported by this version`]);
+    expect(problemsOf({ [option]: {} })).toEqual([`shop-f: ${option}: not supported by this version`]);
   });
 
   test('options that stay in the app are no matter of the engine (FN-28)', () => {
-    expect(problemsOf({ description: 'text', optimizeParallelism: true, checkpointing: true })).toEqual([]);
+    const options = { id: 'f', description: 'text', optimizeParallelism: true, checkpointing: true };
+    expect(problems(app('shop', made('shop', options)))).toEqual([]);
   });
 
-  test('triggers of kinds to come are refused by name', () => {
-    expect(problemsOf({}, { cron: '* * * * *' })).toEqual([
-      'shop-f: triggers[0].cron: not supported by this version',
-    ]);
-    expect(problemsOf({}, [{ event: 'a/b' }, { event: 'a/c', if: 'event.data.n > 1' }])).toEqual([
-      'shop-f: triggers[1].if: not supported by this version',
+  test('a failure handler is a function of its own (FN-38, OF-1)', () => {
+    const both = made('shop', { id: 'f', onFailure: () => {} });
+    expect(checkApps([app('shop', both)])).toMatchObject([
+      { id: 'shop-f' },
+      { id: 'shop-f-failure', triggers: [{ expression: "event.data.function_id == 'shop-f'" }] },
     ]);
   });
 
@@ -151,9 +162,215 @@ describe('checkApps', () => {
     );
   });
 
-  test('messages never show values of the author', () => {
+  test('messages never show values of the author, but for texts that must be read to be put right', () => {
     const text = problemsOf({ retries: 'secret', name: { secret: 1 } }, { event: 7 }).join('\n');
     expect(text).toMatch(/retries/);
     expect(text).not.toMatch(/secret/);
+  });
+});
+
+const condition = (expression: unknown) => ({ event: 'a/b', expression });
+
+describe('filters of triggers', () => {
+  test('are kept as they were written (TR-3, TR-4)', () => {
+    const trigger = condition("event.data.total >= 100 && event.data.plan == 'gold'");
+    expect(checkApps([app('shop', written('shop', { id: 'f' }, trigger))])).toMatchObject([
+      { triggers: [trigger] },
+    ]);
+  });
+
+  test('that do not compile are refused with the place and a hint (EX-75, FN-9)', () => {
+    expect(problemsOf({}, [{ event: 'a/c' }, condition('event.data.n = 3')])).toEqual([
+      'shop-f: triggers[1].expression: unexpected = at 1:14',
+      '    event.data.n = 3',
+      '                 ^',
+      '    Write == to compare; there is no assignment.',
+    ]);
+  });
+
+  test('may not name async (EX-22, XV-21)', () => {
+    expect(problemsOf({}, condition('async.data.x == 1'))[0]).toBe(
+      'shop-f: triggers[0].expression: undeclared reference to async at 1:1',
+    );
+  });
+
+  test.each([
+    ['', 'the expression is empty at 1:1'],
+    ['event.data.x ==\n  ==', 'unexpected == at 2:3'],
+    [7, 'expected an expression'],
+    [null, 'expected an expression'],
+  ])('%j: %s', (expression, message) => {
+    expect(problemsOf({}, condition(expression))[0]).toBe(`shop-f: triggers[0].expression: ${message}`);
+  });
+
+  test.each(['expression', 'if'])('do not go with a cron: %s (TR-5)', (option) => {
+    expect(problemsOf({}, { cron: '* * * * *', [option]: 'event.data.x == 1' })).toEqual([
+      `shop-f: triggers[0].${option}: a filter goes with an event, not with a cron (TR-5)`,
+    ]);
+  });
+
+  test('tell triggers of the same name apart; exact duplicates still count once (TR-7)', () => {
+    const filters = Array.from({ length: 10 }, (_, n) => condition(`event.data.n == ${n}`));
+    const [first] = filters;
+    expect(problemsOf({}, [...filters, first])).toEqual([]);
+    expect(problemsOf({}, [...filters, { event: 'a/b' }])).toEqual([expect.stringContaining('TR-7')]);
+    expect(checkApps([app('shop', written('shop', { id: 'f' }, [first, first]))])[0]?.triggers).toEqual([
+      first,
+    ]);
+  });
+
+  test('all problems of all functions come together, those of options, filters and schedules (FN-9)', () => {
+    const first = written('shop', { id: 'first', retries: 21 }, [condition('event.'), { cron: '* * * *' }]);
+    const second = written('crm', { id: 'second', cancel: [{ event: 'x/*', if: 'async.' }] });
+    const lines = problems(app('shop', first), app('crm', second)).filter((line) => !line.startsWith(' '));
+    expect(lines).toEqual([
+      'shop-first: retries: at most 20 (RT-4)',
+      expect.stringMatching(/^shop-first: triggers\[0\]\.expression: .* at 1:7$/),
+      expect.stringMatching(/^shop-first: triggers\[1\]\.cron: "\* \* \* \*": expected five fields/),
+      expect.stringMatching(/^crm-second: cancel\[0\]\.event: .*CX-5/),
+      expect.stringMatching(/^crm-second: cancel\[0\]\.if: .* at 1:7$/),
+    ]);
+  });
+});
+
+describe('crons', () => {
+  test('are kept as they were written, several and beside events (CR-2, CR-4)', () => {
+    const triggers = [
+      { cron: 'TZ=Europe/Paris 0 12 * * 5' },
+      { cron: '@daily', jitter: '30s' },
+      { event: 'a/b' },
+      { cron: '@daily', jitter: '30s' },
+      { cron: '@daily' },
+    ];
+    const [config] = checkApps([app('shop', written('shop', { id: 'f' }, triggers))]);
+    expect(config?.triggers).toEqual([triggers[0], triggers[1], triggers[2], triggers[4]]);
+  });
+
+  test.each([
+    ['* * *', 'expected five fields (minute, hour, day of month, month, day of week), found 3'],
+    ['* * * * * *', 'expected five fields (minute, hour, day of month, month, day of week), found 6'],
+    ['0 0 30 2 *', 'never fires: no month that it names has such a day'],
+    ['60 * * * *', 'field 1 (minute): '],
+    ['TZ=Mars/Olympus * * * * *', 'expected an IANA time zone'],
+    ['@every 1m', 'expected five fields or one of @yearly'],
+  ])('%s is refused, and named (CR-7, CR-8, CR-19)', (cron, reason) => {
+    const [line, ...more] = problemsOf({}, [{ event: 'a/b' }, { cron }]);
+    expect(line).toContain(`shop-f: triggers[1].cron: "${cron}": ${reason}`);
+    expect(more).toEqual([]);
+  });
+
+  test.each([
+    [7, 'expected a schedule'],
+    [null, 'expected a schedule'],
+  ])('%j is refused', (cron, reason) => {
+    expect(problemsOf({}, { cron })).toEqual([`shop-f: triggers[0].cron: ${reason}`]);
+  });
+
+  test.each([['1s'], ['90s'], ['5m']])('a jitter of %s is fine (CR-18)', (jitter) => {
+    expect(problemsOf({}, { cron: '* * * * *', jitter })).toEqual([]);
+  });
+
+  test.each([['0s'], ['999ms'], ['301s'], ['soon'], ['']])('a jitter of "%s" is not (CR-18)', (jitter) => {
+    expect(problemsOf({}, { cron: '* * * * *', jitter })).toEqual([
+      'shop-f: triggers[0].jitter: expected a duration from "1s" to "5m" (CR-18)',
+    ]);
+  });
+
+  test('a jitter goes with a cron only, and a cron with no event', () => {
+    expect(problemsOf({}, { event: 'a/b', jitter: '1s' })).toEqual([
+      'shop-f: triggers[0].jitter: not supported by this version',
+    ]);
+    expect(problemsOf({}, { event: 'a/b', cron: '* * * * *' })).toEqual([
+      'shop-f: triggers[0].event: a trigger has an event or a cron, not both',
+    ]);
+  });
+
+  test('count with the events towards the ten (TR-6, TR-7)', () => {
+    const events = Array.from({ length: 10 }, (_, n) => ({ event: `a/${n}` }));
+    expect(problemsOf({}, [...events, { cron: '* * * * *' }])).toEqual([expect.stringContaining('TR-7')]);
+  });
+
+  test.each([[7], [null], [{}]])('a trigger that is %j is refused', (trigger) => {
+    expect(problemsOf({}, [trigger])).toEqual([expect.stringMatching(/^shop-f: triggers\[0\]/)]);
+  });
+});
+
+describe('events that cancel', () => {
+  test('are kept as they were written (CX-3, CX-7)', () => {
+    const cancel = [
+      { event: 'a/gone' },
+      { event: 'inngest/function.failed', if: 'async.data.id == event.data.id' },
+      { event: 'a/late', timeout: '1 day' },
+      { event: 'a/later', timeout: '2030-01-01T00:00:00.000Z' },
+      { event: 'a/never', timeout: '' },
+    ];
+    expect(checkApps([app('shop', written('shop', { id: 'f', cancel }))])).toMatchObject([{ cancel }]);
+  });
+
+  test('are five at most (CX-4)', () => {
+    const cancel = Array.from({ length: 6 }, (_, n) => ({ event: `a/${n}` }));
+    expect(problemsOf({ cancel: cancel.slice(1) })).toEqual([]);
+    expect(problemsOf({ cancel })).toEqual(['shop-f: cancel: at most 5 events that cancel (CX-4)']);
+  });
+
+  test.each([
+    [{ event: 'a/*' }, 'event: expected the exact name of an event: wildcards do not cancel (CX-5)'],
+    [{ event: '' }, 'event: event name is empty'],
+    [{}, 'event: expected an event name'],
+    [{ event: 'a', if: 'async.x ===1' }, 'if: unexpected = at 1:11'],
+    [{ event: 'a', if: 'other.x == 1' }, 'if: undeclared reference to other at 1:1'],
+    [{ event: 'a', timeout: 'soon' }, 'timeout: expected a duration'],
+    [{ event: 'a', timeout: '-1h' }, 'timeout: expected a duration'],
+    [{ event: 'a', timeout: '367d' }, 'timeout: expected a duration'],
+    [{ event: 'a', timeout: '2030-01-01' }, 'timeout: expected a duration'],
+    [{ event: 'a', timeout: 5 }, 'timeout: expected a duration'],
+    [{ event: 'a', match: 'data.id' }, 'match: not supported by this version'],
+  ])('%j is refused (CX-3 to CX-10, CX-18)', (entry, reason) => {
+    expect(problemsOf({ cancel: [entry] })[0]).toContain(`shop-f: cancel[0].${reason}`);
+  });
+
+  test('are a list', () => {
+    expect(problemsOf({ cancel: { event: 'a' } })).toEqual(['shop-f: cancel: expected a list']);
+  });
+});
+
+test.each([
+  ['1h30m', { in: 5_400_000 }],
+  ['', { in: 0 }],
+  ['2030-01-01T00:00:00Z', { at: Date.UTC(2030, 0, 1) }],
+  ['2030-01-01T02:00:00.5+02:00', { at: Date.UTC(2030, 0, 1) + 500 }],
+  ['2030-01-01T00:00:00', null],
+  ['2030-13-01T00:00:00Z', null],
+  ['tomorrow', null],
+])('the timeout %j (DU-4 to DU-6)', (text, when) => {
+  expect(parseWhen(text)).toEqual(when);
+});
+
+describe('timeouts', () => {
+  test.each([[{}], [{ start: '1s' }], [{ finish: '18h30m' }], [{ start: '10s', finish: '366d' }]])(
+    '%j are kept as they were written (TO-1, TO-12)',
+    (timeouts) => {
+      expect(checkApps([app('shop', written('shop', { id: 'f', timeouts }))])).toMatchObject([{ timeouts }]);
+    },
+  );
+
+  test.each([
+    [
+      { start: '999ms' },
+      'timeouts.start: expected a duration such as "45m", from 1 second to 366 days (TO-12)',
+    ],
+    [
+      { finish: '367d' },
+      'timeouts.finish: expected a duration such as "45m", from 1 second to 366 days (TO-12)',
+    ],
+    [
+      { finish: 'long' },
+      'timeouts.finish: expected a duration such as "45m", from 1 second to 366 days (TO-12)',
+    ],
+    [{ start: 10 }, 'timeouts.start: expected a duration such as "45m" (TO-1)'],
+    [{ run: '1h' }, 'timeouts.run: not supported by this version'],
+    ['1h', 'timeouts: expected an object'],
+  ])('%j are refused (TO-2, TO-12)', (timeouts, reason) => {
+    expect(problemsOf({ timeouts })).toEqual([`shop-f: ${reason}`]);
   });
 });

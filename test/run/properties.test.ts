@@ -191,7 +191,10 @@ const timers = new Set(['entryDue', 'stepDue', 'stepOverdue', 'entryOverdue', 'w
 
 function stored(state: RunState): unknown {
   return {
-    ...(plain({ ...state, live: { phase: 'unknown', since: 0, watchdog: 0, steps: new Map() } }) as object),
+    ...(plain({
+      ...state,
+      live: { phase: 'unknown', since: 0, watchdog: 0, steps: new Map(), asks: new Set() },
+    }) as object),
   };
 }
 

@@ -29,6 +29,10 @@ export const config: RunConfig = {
   maxSteps: 5,
   stepRuntime: 7_200_000,
   retryInterval: RETRY,
+  cancelOn: [],
+  startWithin: null,
+  finishWithin: null,
+  parent: null,
 };
 
 export const boom: SerializedError = { name: 'Error', message: 'boom' };
@@ -91,7 +95,7 @@ export function given(words: string, over: Partial<RunConfig> = {}, since = NOW)
     end: null,
   };
   const steps: Step[] = [];
-  const live: Live = { phase: 'unknown', since: 0, watchdog: 0, steps: new Map() };
+  const live: Live = { phase: 'unknown', since: 0, watchdog: 0, steps: new Map(), asks: new Set() };
   for (const word of words.split(', ')) {
     if (!runWord(word, run, live, since)) stepWord(word, steps, live, since);
   }
@@ -215,5 +219,10 @@ export function take(
 export function plain(state: RunState | null): unknown {
   if (state === null) return null;
   const { live, steps, waiting, ...rest } = state;
-  return { ...rest, live: { ...live, steps: [...live.steps] }, steps: [...steps], waiting: [...waiting] };
+  return {
+    ...rest,
+    live: { ...live, steps: [...live.steps], asks: [...live.asks] },
+    steps: [...steps],
+    waiting: [...waiting],
+  };
 }

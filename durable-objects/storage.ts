@@ -1,0 +1,22 @@
+/** An object's own storage, as owners see it: rows, and one alarm. */
+type Sql = string | number | null;
+
+export interface ObjectStorage {
+  read<Row>(query: string, ...values: Sql[]): Row[];
+  write(statement: string, ...values: Sql[]): void;
+  /** What `work` writes, alarm included, together or not at all; durable before anything leaves the object. */
+  transact(work: () => void): void;
+  alarm(): Promise<number | null>;
+  setAlarm(at: number): void;
+}
+
+export function objectStorage(storage: DurableObjectStorage): ObjectStorage {
+  return {
+    read: <Row>(query: string, ...values: Sql[]) => storage.sql.exec(query, ...values).toArray() as Row[],
+    write: (statement, ...values) => void storage.sql.exec(statement, ...values),
+    transact: (work) => storage.transactionSync(work),
+    alarm: () => storage.getAlarm(),
+    // Not awaited: the write is part of the turn's transaction.
+    setAlarm: (at) => void storage.setAlarm(at),
+  };
+}

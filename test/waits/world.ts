@@ -1,0 +1,192 @@
+/** A waits object, the history, the runs and time, with a hand on each: calls out of the object are answered when the test says so. */
+import { WaitsOwner } from '../../durable-objects/waits-owner.ts';
+import type { EventQuery, EventRecord } from '../../src/ports.ts';
+import type { StoredEvent } from '../../src/protocol/event.ts';
+import type { Wait } from '../../src/protocol/wait.ts';
+import { emptyDisk, memoryWaitsStorage, type WaitsDisk } from '../fakes/waits.ts';
+
+export const START = 1_700_000_000_000;
+const NAME = 'order/paid';
+
+export function event(n: number, receivedAt: number, data: object = {}): StoredEvent {
+  return {
+    internalId: `0EVENT${String(n).padStart(20, '0')}`,
+    env: 'main',
+    name: NAME,
+    data: data as StoredEvent['data'],
+    ts: receivedAt,
+    receivedAt,
+  };
+}
+
+export function waitFor(key: string, over: Partial<Wait> = {}): Wait {
+  return {
+    env: 'main',
+    event: NAME,
+    runId: `RUN-${key}`,
+    key,
+    kind: 'resume',
+    expression: 'event.data.id == async.data.id',
+    given: { data: { id: key } },
+    since: START,
+    until: START + 3_600_000,
+    except: [],
+    ...over,
+  };
+}
+
+interface Stored extends EventRecord {
+  isDispatched: boolean;
+}
+
+export interface Told {
+  runId: string;
+  key: string | null;
+  eventId: string | null;
+}
+
+export interface Doings {
+  /** What a page of the history is answered with, or why not. */
+  page?: (page: () => EventRecord[]) => Promise<EventRecord[]>;
+  /** What a run answers. */
+  tell?: (told: Told, event: StoredEvent | null) => Promise<'taken' | 'gone'>;
+}
+
+export class WaitsWorld {
+  now = START;
+  readonly disk: WaitsDisk = emptyDisk();
+  readonly history: Stored[] = [];
+  readonly told: Told[] = [];
+  readonly errors: string[] = [];
+  readonly doings: Doings;
+  /** Timers of the present object. */
+  timers: { at: number; fire: () => void }[] = [];
+  lives = 0;
+  /** Read of the history. */
+  pages = 0;
+  owner: WaitsOwner;
+
+  constructor(doings: Doings = {}) {
+    this.doings = doings;
+    this.owner = this.#build();
+  }
+
+  store(...events: StoredEvent[]): void {
+    for (const each of events)
+      this.history.push({ event: each, duplicateOf: null, deadReason: null, isDispatched: false });
+  }
+
+  storeDuplicate(each: StoredEvent): void {
+    this.history.push({ event: each, duplicateOf: 'the first', deadReason: null, isDispatched: true });
+  }
+
+  markDispatched(internalId: string): void {
+    for (const row of this.history) if (row.event.internalId === internalId) row.isDispatched = true;
+  }
+
+  /** All that is in memory is lost, what it was doing never goes on. */
+  crash(): void {
+    this.lives++;
+    this.timers = [];
+    if (this.disk.firing !== null) this.disk.alarm = Math.min(this.disk.firing, this.disk.alarm ?? Infinity);
+    this.disk.firing = null;
+    this.owner = this.#build();
+  }
+
+  advance(ms: number): void {
+    this.now += ms;
+    const due = this.timers.filter(({ at }) => at <= this.now);
+    this.timers = this.timers.filter(({ at }) => at > this.now);
+    for (const { fire } of due) fire();
+  }
+
+  get isAlarmDue(): boolean {
+    return this.disk.alarm !== null && this.disk.alarm <= this.now && this.disk.firing === null;
+  }
+
+  async fireAlarm(): Promise<void> {
+    const { lives } = this;
+    this.disk.firing = this.disk.alarm;
+    this.disk.alarm = null;
+    await this.owner.alarm();
+    if (lives === this.lives) this.disk.firing = null;
+  }
+
+  /** Time passes until the alarm, and it goes off. */
+  async nextAlarm(): Promise<void> {
+    if (this.disk.alarm === null) throw new Error('no alarm is set');
+    this.advance(Math.max(0, this.disk.alarm - this.now));
+    await this.fireAlarm();
+  }
+
+  rows(): { path: string; value: string }[] {
+    return this.#query('SELECT path, value FROM wait ORDER BY run, key');
+  }
+
+  count(table: 'wait' | 'debt' | 'piece'): number {
+    return this.#query<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)[0]?.n ?? 0;
+  }
+
+  #query<Row>(text: string): Row[] {
+    return this.disk.database.prepare(text).all() as Row[];
+  }
+
+  #build(): WaitsOwner {
+    const life = this.lives;
+    const isAlive = () => life === this.lives;
+    /** To an object that is gone nothing comes back. */
+    const answer = async <Value>(promise: Promise<Value>): Promise<Value> => {
+      const settled = await promise.then(
+        (value) => () => value,
+        (error: unknown) => () => {
+          throw error;
+        },
+      );
+      return isAlive() ? settled() : new Promise<never>(() => undefined);
+    };
+    const tell = async (told: Told, each: StoredEvent | null): Promise<'taken' | 'gone'> => {
+      this.told.push(told);
+      return (await this.doings.tell?.(told, each)) ?? 'taken';
+    };
+    return new WaitsOwner({
+      storage: memoryWaitsStorage(this.disk, isAlive),
+      clock: { now: () => this.now },
+      timer: (ms, fire) => {
+        const timer = { at: this.now + ms, fire };
+        if (isAlive()) this.timers.push(timer);
+        return () => void (this.timers = this.timers.filter((other) => other !== timer));
+      },
+      log: { error: (message) => void this.errors.push(message) },
+      history: {
+        listEvents: (query) => {
+          this.pages++;
+          const read = () => this.#page(query);
+          return answer(this.doings.page?.(read) ?? Promise.resolve(read()));
+        },
+      },
+      waiters: {
+        resume: (runId, key, each) => answer(tell({ runId, key, eventId: each.internalId }, each)),
+        cancel: (runId) => answer(tell({ runId, key: null, eventId: null }, null)),
+      },
+      view: ({ data, name, ts }) => ({ data, name, ts }),
+      abort: (reason) => {
+        if (isAlive()) throw new Error(reason);
+      },
+    });
+  }
+
+  #page({ env, name, receivedAfter, receivedBefore = Infinity, cursor, limit, undispatched }: EventQuery) {
+    return this.history
+      .filter(({ event: each }) => each.env === env && each.name === name)
+      .filter(({ event: each }) => each.receivedAt > receivedAfter && each.receivedAt < receivedBefore)
+      .filter(({ event: each }) => cursor === undefined || each.internalId < cursor)
+      .filter(({ isDispatched }) => undispatched !== true || !isDispatched)
+      .toSorted((a, b) => (a.event.internalId < b.event.internalId ? 1 : -1))
+      .slice(0, limit)
+      .map(({ event: each, duplicateOf }) => ({
+        event: structuredClone(each),
+        duplicateOf,
+        deadReason: null,
+      }));
+  }
+}
