@@ -3,7 +3,7 @@ import { cloudflareTest, readD1Migrations } from '@cloudflare/vitest-plugin';
 import { defineConfig } from 'vitest/config';
 
 /** The Worker that the tests of `workers` talk to. */
-const testWorker = 'src/worker.ts';
+const testWorker = 'test/workers/worker.ts';
 
 /** Where .ci/run wants the counts. */
 const report = process.env['TEST_REPORT'];
@@ -30,7 +30,12 @@ export default defineConfig({
             wrangler: { configPath: 'wrangler.toml' },
             miniflare: {
               // test/workers/setup.ts applies the migrations before each file.
-              bindings: { TEST_MIGRATIONS: await readD1Migrations('migrations') },
+              bindings: {
+                TEST_MIGRATIONS: await readD1Migrations('migrations'),
+                STEPWELL_DEV: '1',
+                STEPWELL_RETRY_INTERVAL: '1m',
+                STEPWELL_ENCRYPTION_KEY: 'for-tests-only',
+              },
             },
           })),
         ],

@@ -1,0 +1,112 @@
+/**
+ * The Worker of these tests: the engine with functions that run whatever program the test has put under the name that comes with the
+ * event, `test-program` and others with more in their configuration. Tests, Worker and objects share one isolate, so a program may talk
+ * to its test directly.
+ */
+import { durableObjects } from '../../durable-objects/index.ts';
+import { createWorker } from '../../src/engine.ts';
+import { type Context, type FailureEventArgs, Inngest, InngestMiddleware } from '../../src/sdk/index.ts';
+
+const app = new Inngest({ id: 'test' });
+
+export type ProgramContext = Context<typeof app, 'test/program'>;
+export type Program = (context: ProgramContext) => unknown;
+
+/** By name. */
+export const programs = new Map<string, Program>();
+
+/** Whatever the name of the event. */
+function run(context: object): unknown {
+  const { program } = (context as ProgramContext).event.data as { program: string };
+  const code = programs.get(program);
+  if (code === undefined) throw new Error(`no program "${program}"`);
+  return code(context as ProgramContext);
+}
+
+type EndContext = FailureEventArgs;
+
+/** By name: what functions do that the end of a run starts, if the event that had started that one names it as its `sequel`. */
+export const sequels = new Map<string, (context: EndContext) => unknown>();
+
+function runSequel(context: object): unknown {
+  const { event } = (context as EndContext).event.data;
+  const { sequel: name } = event.data as { sequel?: string };
+  return name === undefined ? null : sequels.get(name)?.(context as EndContext);
+}
+
+const dressing = new InngestMiddleware({
+  name: 'dressing',
+  init: () => ({
+    onFunctionRun: () => ({
+      transformOutput: ({ result, step }) => ({
+        result: { data: { dressed: step?.displayName ?? 'the function', was: result.data } },
+      }),
+    }),
+  }),
+});
+
+const featured = [
+  app.createFunction({ id: 'child', retries: 0 }, { event: 'test/child' }, run),
+  app.createFunction({ id: 'fragile', retries: 1, onFailure: runSequel }, { event: 'test/fragile' }, run),
+  app.createFunction(
+    { id: 'onlooker' },
+    { event: 'inngest/function.finished', if: "event.data.function_id == 'test-child'" },
+    runSequel,
+  ),
+  app.createFunction(
+    { id: 'mourner', retries: 0 },
+    {
+      event: 'inngest/function.failed',
+      if: "event.data.function_id == 'test-child' || event.data.function_id == 'test-mourner'",
+    },
+    runSequel,
+  ),
+  app.createFunction(
+    {
+      id: 'mortal',
+      cancelOn: [
+        { event: 'test/cancel', match: 'data.order' },
+        { event: 'test/cancel.soon', timeout: '1h' },
+      ],
+      timeouts: { finish: '1d' },
+    },
+    { event: 'test/mortal' },
+    run,
+  ),
+  app.createFunction(
+    { id: 'cleaner' },
+    { event: 'inngest/function.cancelled', if: "event.data.function_id == 'test-mortal'" },
+    runSequel,
+  ),
+  app.createFunction(
+    { id: 'picky' },
+    { event: 'test/picky', if: "event.data.n > 5 && event.user.plan == 'pro'" },
+    ({ event }) => event.user as object,
+  ),
+  app.createFunction(
+    { id: 'wild' },
+    { event: 'wild/*', if: 'event.data.go == true' },
+    ({ event }) => event.name,
+  ),
+  app.createFunction({ id: 'dressed', middleware: [dressing] }, { event: 'test/dressed' }, async ({ step }) =>
+    step.run('inside', () => 'plain'),
+  ),
+];
+
+export const apps = [
+  {
+    client: app,
+    functions: [
+      app.createFunction({ id: 'program', retries: 3 }, { event: 'test/program' }, run),
+      // Both listen to the same event: one fans out, the other is there to be in its way.
+      app.createFunction({ id: 'left' }, { event: 'test/both' }, () => 'left'),
+      app.createFunction({ id: 'right' }, { event: 'test/both' }, () => 'right'),
+      app.createFunction({ id: 'timer' }, { cron: 'TZ=Europe/Paris */5 * * * *' }, ({ event }) => event),
+      ...featured,
+    ],
+  },
+];
+
+export const { Run, Sweeper, Cron, Waits } = durableObjects({ apps });
+
+export default createWorker({ apps });
