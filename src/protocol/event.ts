@@ -4,7 +4,7 @@ import { isObject, type JsonObject } from '../lib/json.ts';
 import { limits } from './limits.ts';
 
 /** Names under this prefix are the engine's own (EVT-30). */
-export const RESERVED_PREFIX = 'inngest/';
+const RESERVED_PREFIX = 'inngest/';
 
 /**
  * `z.record` and `z.object` copy what they check and would lose keys such as `__proto__`, which are plain data here (EVT-26):

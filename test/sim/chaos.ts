@@ -26,6 +26,7 @@ export function strike(world: World, engine: SimEngine, faults: Faults, stepRunt
 /** The mode in which nothing stays in memory: every owner goes as soon as nothing that it waits for needs it. */
 export function evictAll(engine: SimEngine): void {
   for (const object of engine.objects.awake()) if (isIdle(object)) object.incarnation?.life.die();
+  engine.waitsObjects.evictAll();
 }
 
 function isIdle({ incarnation }: RunObject): boolean {

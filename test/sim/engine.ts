@@ -1,23 +1,27 @@
 /** The real parts put together on simulated ports, as src/compose.ts and durable-objects/index.ts do it on the platform's. */
 import { acceptEvents, type IntakeDeps } from '../../src/ingest/accept.ts';
+import { acceptInternal } from '../../src/ingest/internal.ts';
 import { systemTimer } from '../../src/ingest/patience.ts';
-import { consumeRuns } from '../../src/dispatch/close.ts';
+import { consumeRuns, type RunsDeps } from '../../src/dispatch/close.ts';
 import { consumeEvents, type EventsDeps } from '../../src/dispatch/consume.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
-import { objectRuns } from '../../src/objects.ts';
-import type { Log, Runs } from '../../src/ports.ts';
+import { objectRuns, objectWaits } from '../../src/objects.ts';
+import type { Log, Runs, Waits } from '../../src/ports.ts';
 import { DAY } from '../../src/protocol/limits.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
-import type { EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
+import type { DeadMessage, EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
 import type { Bug } from './bugs.ts';
 import type { Faults } from './faults.ts';
 import { Life, within } from './life.ts';
 import { RunObjects } from './objects.ts';
 import type { Program } from './programs.ts';
 import { SimQueue } from './queue.ts';
+import type { Random } from './random.ts';
+import { Starts, type planTrouble } from './starts.ts';
 import { keyOf, simStore, type SimStore } from './store.ts';
 import { SimSweeper } from './sweeper.ts';
+import { SimWaits } from './waits.ts';
 import type { World } from './world.ts';
 
 export const RETENTION = 400 * DAY;
@@ -28,6 +32,9 @@ export interface EngineOptions {
   retryInterval: number | null;
   /** The platform's queues keep their messages over a stop of the process; the local ones do not. */
   queuesLast: boolean;
+  /** What starts fail by, and a stream of its own for that. */
+  trouble: ReturnType<typeof planTrouble>;
+  chance: Random;
   bug: Bug;
 }
 
@@ -36,9 +43,11 @@ export class SimEngine {
   readonly objects: RunObjects;
   readonly intake: IntakeDeps;
   readonly runs: Runs;
+  readonly waitsObjects: SimWaits;
   readonly sweeper: SimSweeper;
+  readonly starts: Starts;
   /** What was given up. */
-  readonly dead: string[] = [];
+  readonly dead: DeadMessage[] = [];
   /** Events that were in a queue alone when it lost its messages, by the `key` in their data. */
   readonly lost = new Set<string>();
   readonly #world: World;
@@ -47,9 +56,10 @@ export class SimEngine {
   readonly #ended: SimQueue<RunsMessage>;
   readonly #functions: readonly FunctionConfig[];
   readonly #log: Log;
+  readonly #waits: Waits;
   #resent: SweepDeps['resent'] = new Map();
 
-  constructor(world: World, faults: Faults, { bug, queuesLast, ...options }: EngineOptions) {
+  constructor(world: World, faults: Faults, { bug, queuesLast, trouble, chance, ...options }: EngineOptions) {
     this.#world = world;
     this.#queuesLast = queuesLast;
     this.#functions = [...options.programs.values()].map(configOf);
@@ -76,13 +86,28 @@ export class SimEngine {
     };
     this.objects = new RunObjects(world, faults, {
       ...options,
-      report: (summary) => this.#ended.send([{ runs: [summary] }]),
+      report: (ending) => this.#ended.send([{ runs: [ending] }]),
+      emit: (event) => acceptInternal(this.intake, [event]),
       send: async (events, from) => ({ ids: await acceptEvents(this.intake, events, from) }),
+      waits: {
+        listen: (waits) => this.#waits.listen(waits),
+        expire: (...wait) => this.#waits.expire(...wait),
+        drop: (...waits) => this.#waits.drop(...waits),
+      },
       log: this.#log,
       ...bug.objects,
     });
     const binding = { idFromName: (id: string) => id, get: (id: string) => this.objects.stub(id) };
-    this.runs = objectRuns({ RUN: binding } as unknown as Env);
+    const runs = objectRuns({ RUN: binding } as unknown as Env);
+    this.runs = runs;
+    this.waitsObjects = new SimWaits(world, faults, {
+      history: this.db.store,
+      waiters: runs,
+      log: this.#log,
+    });
+    const names = { idFromName: (name: string) => name, get: (name: string) => this.waitsObjects.stub(name) };
+    this.#waits = objectWaits({ WAITS: names } as unknown as Env);
+    this.starts = new Starts(world, chance, trouble, this.runs);
   }
 
   /** Everything in memory is gone, the local queues' messages with it; rows and alarms are kept. */
@@ -102,14 +127,14 @@ export class SimEngine {
     await within(this.#world.process, () => sweep({ ...this.#sweep(), store: this.db.inside }));
   }
 
-  #dispatch(): EventsDeps {
+  #dispatch(): EventsDeps & RunsDeps {
     return {
       store: this.db.store,
-      runs: this.runs,
+      runs: { ...this.runs, start: this.starts.start },
+      waits: this.#waits,
+      seal: null,
       functions: { list: () => this.#functions },
-      dead: {
-        send: async (letters) => void this.dead.push(...letters.map((letter) => JSON.stringify(letter))),
-      },
+      dead: { send: async (letters) => void this.dead.push(...letters) },
       clock: this.#world.clock,
       log: this.#log,
     };
@@ -121,6 +146,9 @@ export class SimEngine {
       store,
       events: this.#events,
       runs: this.runs,
+      waits: this.#waits,
+      seal: null,
+      functions: { list: () => this.#functions },
       clock: this.#world.clock,
       log: this.#log,
       resent: this.#resent,

@@ -10,9 +10,10 @@ import { Fault, Faults, type FaultKind } from './faults.ts';
 import { checkEmptied, checkWorld } from './invariants.ts';
 import { Life, within } from './life.ts';
 import { untilDeath } from './objects.ts';
-import { generatePrograms, type Program } from './programs.ts';
+import { addAsks, generatePrograms, type Program } from './programs.ts';
 import { Random } from './random.ts';
-import { planEvents, Senders } from './senders.ts';
+import { planEvents, planSignals, Senders } from './senders.ts';
+import { planTrouble } from './starts.ts';
 import { EPOCH, World } from './world.ts';
 
 export interface Options {
@@ -39,11 +40,22 @@ export interface Outcome {
 
 /** A history that takes more is not coming to rest. */
 const TURNS = 60_000;
+/** Nothing real needs as many at one moment: it goes round in circles. */
+const TURNS_AT_ONCE = 5_000;
 /** Days: a sweep asks about a run once a day at least. */
 const IDLE_SWEEPS = 20;
-const STREAM = { plan: 0, programs: 1, order: 2, faults: 3, cancels: 4 };
+const STREAM = { plan: 0, programs: 1, order: 2, faults: 3, cancels: 4, trouble: 5, asks: 6 };
 
-export async function simulate(options: Options): Promise<Outcome> {
+/** The last history that was begun: they share the process's timers, so there is one at a time. */
+let last: Promise<unknown> = Promise.resolve();
+
+export function simulate(options: Options): Promise<Outcome> {
+  const outcome = last.then(() => simulateNow(options));
+  last = outcome.catch(() => undefined);
+  return outcome;
+}
+
+async function simulateNow(options: Options): Promise<Outcome> {
   const history = new History(options);
   const uninstall = history.world.installTimers();
   const unlisten = listenForRejections(history.world);
@@ -52,6 +64,7 @@ export async function simulate(options: Options): Promise<Outcome> {
   } finally {
     unlisten();
     uninstall();
+    history.close();
   }
   return history.outcome();
 }
@@ -80,6 +93,7 @@ class History {
   readonly #stepRuntime: number;
   readonly #healsAt: number;
   readonly #cancelled = new Set<string>();
+  readonly #meantToCancel = new Set<string>();
   #cancels = 0;
 
   constructor(options: Options) {
@@ -99,17 +113,22 @@ class History {
       Random.stream(seed, STREAM.faults),
       Math.min(faults, options.faults ?? faults),
     );
-    const programs = generatePrograms(Random.stream(seed, STREAM.programs), stepRuntime);
+    const asks = Random.stream(seed, STREAM.asks);
+    const generated = generatePrograms(Random.stream(seed, STREAM.programs), stepRuntime);
+    const programs = addAsks(asks, generated, stepRuntime);
+    const trouble = Random.stream(seed, STREAM.trouble);
     this.#programs = new Map(programs.map((program) => [program.id, program]));
     this.#engine = new SimEngine(this.world, this.#faults, {
       programs: this.#programs,
       stepRuntime,
       retryInterval,
       queuesLast,
+      trouble: planTrouble(trouble, programs),
+      chance: trouble,
       bug,
     });
     this.#senders = new Senders(this.world, this.#engine.intake);
-    const events = planEvents(plan, plan.between(1, 5), period);
+    const events = [...planEvents(plan, plan.between(1, 5), period), ...planSignals(asks, programs, period)];
     for (const event of events.slice(0, options.events)) this.#senders.plan(event);
     this.#planCancels(Random.stream(seed, STREAM.cancels), period);
   }
@@ -124,10 +143,16 @@ class History {
       }
       if (world.now >= this.#healsAt && !this.#faults.isHealed) this.#heal();
       strike(world, this.#engine, this.#faults, this.#stepRuntime);
+      if (world.turnsNow > TURNS_AT_ONCE)
+        return world.violated(`time stands still after ${TURNS_AT_ONCE} turns`);
       if (world.turns > TURNS) return world.violated(`not at rest after ${TURNS} turns`);
       if (await this.#isAtRest()) break;
     }
     await this.#check();
+  }
+
+  close(): void {
+    this.#engine.waitsObjects.close();
   }
 
   outcome(): Outcome {
@@ -171,6 +196,7 @@ class History {
       stepRuntime: this.#stepRuntime,
       sent: this.#senders.sent,
       cancelled: this.#cancelled,
+      meantToCancel: this.#meantToCancel,
     };
     await checkWorld(scene);
     if (world.violations.length > 0) return;
@@ -199,6 +225,7 @@ class History {
     if (runIds.length === 0) return;
     const runId = random.pick(runIds);
     const life = new Life('cancellation', world.process);
+    this.#meantToCancel.add(runId);
     try {
       const answer = await untilDeath(life, () => this.#engine.runs.cancel(runId));
       world.note(() => `cancellation of ${runId}: ${answer}`);

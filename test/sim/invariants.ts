@@ -3,10 +3,13 @@ import type { RunRecord } from '../../src/ports.ts';
 import type { Json } from '../../src/lib/json.ts';
 import { HOUR, limits, SECOND } from '../../src/protocol/limits.ts';
 import type { Run } from '../../src/run/state.ts';
+import { Answers } from './answers.ts';
+import { checkDead } from './dead.ts';
 import type { SimEngine } from './engine.ts';
-import { cancelledWithin, expected, type Expected } from './model.ts';
+import { cancelledWithin, expected, type Expected, type Seen } from './model.ts';
 import type { RunObject } from './objects.ts';
-import { CHILD, type Program } from './programs.ts';
+import { listening, nodesOf, type Program } from './programs.ts';
+import { causeOf, nameAndMessage, outcomeOf, outputOf, runOf } from './rows.ts';
 import { ENV, type Sent } from './senders.ts';
 import type { World } from './world.ts';
 
@@ -21,26 +24,35 @@ export interface Scene {
   sent: Sent[];
   /** Runs whose cancellation was confirmed. */
   cancelled: ReadonlySet<string>;
+  /** Runs that somebody has tried to cancel. */
+  meantToCancel: ReadonlySet<string>;
 }
 
 export async function checkWorld(scene: Scene): Promise<void> {
   const { world, engine } = scene;
   const wrong = (what: string) => world.violated(what);
-  for (const letter of engine.dead) wrong(`given up: ${letter}`);
+  const dead = await checkDead(world, engine, scene.programs);
   const { inside } = engine.db;
   const undispatched = await inside.undispatched(Infinity, 1_000);
+  for (const wait of engine.waitsObjects.left()) wrong(`${wait} is waited for at the end of all`);
   if (undispatched.length > 0) wrong(`${undispatched.length} events are not dispatched`);
   const open = await inside.runsToCheck(Infinity, 1_000);
   if (open.length > 0) wrong(`${open.length} runs are open in the index`);
   const started = [...engine.objects.all.values()].filter(({ rows }) => rows.table.size > 0);
-  const runs = Map.groupBy(started, (object) => `${keyOf(object)} ${object.watch.program}`);
+  const runs = Map.groupBy(started, (object) => `${causeOf(object)} ${object.watch.program}`);
   const posts = Map.groupBy(scene.sent, ({ event }) => event.key);
   for (const [name, { length }] of runs) {
     const allowed = periods(posts.get(name.split(' ')[0] ?? '') ?? []);
     if (length > allowed) wrong(`${name} has ${length} runs`);
   }
-  for (const [key, sent] of posts) checkSent(scene, key, sent, runs);
-  for (const object of started) await checkRun(scene, object, runs);
+  for (const [key, sent] of posts) if (!dead.has(key)) checkSent(scene, key, sent, runs);
+  const isGone = (key: string) => engine.lost.has(key) || dead.has(key);
+  const answers = await Answers.of(scene, started, dead);
+  answers.check();
+  for (const object of started) {
+    await checkRun(scene, object);
+    checkSteps(scene, object, (key) => runs.has(`${key} app-child`) || isGone(key));
+  }
 }
 
 /** An accepted event has a run of each function that listens to it; one that was refused has them too or has none. */
@@ -50,14 +62,11 @@ function checkSent(
   sent: Sent[],
   runs: ReadonlyMap<string, unknown>,
 ): void {
-  const name = sent[0]?.event.name ?? '';
-  const listening = [...programs.values()].filter(({ triggers }) =>
-    triggers.some((trigger) => listens(trigger, name)),
-  );
-  const have = listening.filter(({ id }) => runs.has(`${key} ${id}`)).length;
+  const wanted = listening(programs.values(), sent[0]?.event.name ?? '');
+  const have = wanted.filter(({ id }) => runs.has(`${key} ${id}`)).length;
   const isAccepted = sent.some(({ accepted }) => accepted) && !engine.lost.has(key);
-  if (have === listening.length || (have === 0 && !isAccepted)) return;
-  world.violated(`${key} (${isAccepted ? '' : 'not '}accepted) has ${have} of its ${listening.length} runs`);
+  if (have === wanted.length || (have === 0 && !isAccepted)) return;
+  world.violated(`${key} (${isAccepted ? '' : 'not '}accepted) has ${have} of its ${wanted.length} runs`);
 }
 
 /** Events with one id are one event if they are sent within a day. */
@@ -66,29 +75,25 @@ function periods(sent: Sent[]): number {
   return Math.max(...at) - Math.min(...at) < limits.idempotency - HOUR ? 1 : at.length;
 }
 
-function listens(trigger: string, name: string): boolean {
-  return trigger.endsWith('*') ? name.startsWith(trigger.slice(0, -1)) : trigger === name;
-}
-
-async function checkRun(scene: Scene, object: RunObject, runs: ReadonlyMap<string, unknown>): Promise<void> {
+async function checkRun(scene: Scene, object: RunObject): Promise<void> {
   const { watch, rows, id } = object;
   const wrong = (what: string) => scene.world.violated(`${id} ${what}`);
   const program = scene.programs.get(watch.program ?? '');
   const run = runOf(object);
   if (program === undefined || run?.end == null) return wrong('has not ended');
   if (rows.alarm !== null) wrong('has ended and has an alarm');
-  const output = rows.table.get(1)?.data ?? null;
+  const output = outputOf(object);
   checkIndex(await scene.engine.db.inside.findRun(ENV, id), run.end.status, output, wrong);
-  checkSteps(scene, object, runs);
   if (run.end.status === 'Cancelled') return checkCancelled(scene, object, program);
   if (scene.cancelled.has(id)) wrong(`was cancelled and is ${run.end.status}`);
   const model = expected(program, scene.stepRuntime, {
     decided: (key) => watch.decisions.get(key),
     sent: (key) => sendProblem(object, key),
+    answered: (key) => answerOf(object, program, key),
   });
   if (typeof model === 'string') return wrong(model);
   if (model.status !== run.end.status) wrong(`is ${run.end.status} and should be ${model.status}`);
-  const value = JSON.parse(output ?? 'null') as Json;
+  const value = JSON.parse(output) as Json;
   const seen = run.end.status === 'Failed' ? nameAndMessage(value) : value;
   if (!isSame(seen, model.output)) {
     wrong(`has the output ${JSON.stringify(seen)} and should have ${JSON.stringify(model.output)}`);
@@ -96,18 +101,11 @@ async function checkRun(scene: Scene, object: RunObject, runs: ReadonlyMap<strin
   checkFailures(object, model, run, wrong);
 }
 
-/** What was done for a step's outcome. */
-function checkSteps(
-  { world, engine }: Scene,
-  { watch, id }: RunObject,
-  runs: ReadonlyMap<string, unknown>,
-): void {
+/** What was done for a step's outcome. @param isTaken whether an event that was sent came to something. */
+function checkSteps({ world }: Scene, { watch, id }: RunObject, isTaken: (key: string) => boolean): void {
   for (const { name, ok, op } of watch.settled.values()) {
-    if (!ok || op === 'Sleep') continue;
-    const sent = `${id}/${name}`;
-    const isDone = name.startsWith(SENDS)
-      ? runs.has(`${sent} app-child`) || engine.lost.has(sent)
-      : watch.done.has(name);
+    if (!ok || op !== 'StepRun') continue;
+    const isDone = name.startsWith(SENDS) ? isTaken(`${id}/${name}`) : watch.done.has(name);
     if (!isDone) world.violated(`${id} step ${name} has an outcome and did nothing`);
   }
 }
@@ -115,7 +113,7 @@ function checkSteps(
 function checkIndex(
   record: RunRecord | null,
   status: string,
-  output: string | null,
+  output: string,
   wrong: (what: string) => void,
 ): void {
   if (record === null) return wrong('is not in the index');
@@ -146,15 +144,19 @@ function checkFailures(
     wrong('timed out though nothing hangs');
 }
 
-function sendProblem({ watch, rows }: RunObject, key: string): { name: string; message: string } | null {
-  const step = watch.settled.get(key);
+function sendProblem(object: RunObject, key: string): { name: string; message: string } | null {
+  const step = object.watch.settled.get(key);
   if (step === undefined || step.ok) return null;
-  return nameAndMessage(JSON.parse(rows.table.get(step.seq + 2)?.data ?? 'null') as Json);
+  return nameAndMessage(JSON.parse(outcomeOf(object, step)) as Json);
 }
 
-function nameAndMessage(error: Json): { name: string; message: string } {
-  const { name, message } = error as { name: string; message: string };
-  return { name, message };
+function answerOf(object: RunObject, program: Program, key: string): ReturnType<Seen['answered']> {
+  const step = object.watch.settled.get(key);
+  if (step === undefined) return undefined;
+  const value = JSON.parse(outcomeOf(object, step)) as Json;
+  if (!step.ok) return { problem: nameAndMessage(value) };
+  if (nodesOf(program).get(key)?.kind === 'invoke') return { value };
+  return { value: (value as { data: { key: string } } | null)?.data.key ?? null };
 }
 
 /** After the last retention period nothing may be left. */
@@ -162,17 +164,6 @@ export function checkEmptied({ world, engine }: Scene): void {
   for (const { id, rows } of engine.objects.all.values()) {
     if (rows.table.size > 0 || rows.alarm !== null) world.violated(`${id} is not emptied after its time`);
   }
-}
-
-function runOf({ rows }: RunObject): Run | null {
-  const text = rows.table.get(1)?.head;
-  return text === undefined ? null : (JSON.parse(text) as Run);
-}
-
-/** From the event's data: which sent event, or which step of another run, it was started by. */
-function keyOf({ rows }: RunObject): string {
-  const [event] = JSON.parse(rows.table.get(0)?.data ?? '[]') as { name: string; data: { key: string } }[];
-  return event?.data.key ?? CHILD;
 }
 
 function isSame(a: unknown, b: unknown): boolean {

@@ -21,6 +21,8 @@ export interface Seen {
   decided(key: string): number | undefined;
   /** Whether a step that sends found somebody to take its event, which depends on the faults. */
   sent(key: string): { name: string; message: string } | null;
+  /** What came of a step that asks others; undefined when nothing did. Whether that is right is checked elsewhere. */
+  answered(key: string): { value: unknown } | { problem: Problem } | undefined;
 }
 
 interface Problem {
@@ -82,6 +84,9 @@ class Model {
           winner: this.#first(node.key),
           value: this.sequence(node.branches[this.#first(node.key)] ?? []),
         };
+      case 'invoke':
+      case 'wait':
+        return this.#ask(node.key);
       case 'try':
         return this.#try(node);
       case 'site':
@@ -133,6 +138,15 @@ class Model {
     const problem = this.#seen.sent(key);
     if (problem !== null) throw new Thrown(problem);
     return 'sent';
+  }
+
+  #ask(key: string): unknown {
+    const answer = this.#seen.answered(key);
+    if (answer === undefined) throw new Contradiction(`${key}: the handler went on without an answer`);
+    if (!('problem' in answer)) return answer.value;
+    // The invoked function's own, maybe.
+    if (answer.problem.name === 'TimeoutError') this.notes.mayHang = true;
+    throw new Thrown(answer.problem);
   }
 
   #all({ key, branches }: { key: string; branches: Node[][] }): unknown {

@@ -2,14 +2,17 @@
  * The platform's objects: each is rows and an alarm, which survive, and an owner in memory, which may be gone at any moment. Runs the real
  * `RunOwner` and the real `EmbeddedCaller` between ports that fail.
  */
+import type { StoredEvent } from '../../src/protocol/event.ts';
+import { Inngest } from '../../src/sdk/index.ts';
 import { RunOwner, type JournalPort, type OwnerDeps } from '../../durable-objects/owner.ts';
 import type { Caller, RunHandle } from '../../src/call/caller.ts';
 import { EmbeddedCaller, type EmbeddedDeps } from '../../src/call/embedded.ts';
 import type { Log } from '../../src/ports.ts';
 import { MINUTE, SECOND } from '../../src/protocol/limits.ts';
 import type { RunRpc } from '../../src/protocol/rpc.ts';
-import type { RunSummary } from '../../src/protocol/run.ts';
+import type { RunEnding } from '../../src/protocol/run.ts';
 import type { apply } from '../../src/run/apply.ts';
+import type { RunConfig, RunState } from '../../src/run/state.ts';
 import { memoryJournal, noRows, type JournalRows } from '../fakes/journal.ts';
 import { Fault, type Faults } from './faults.ts';
 import { Life, never, within } from './life.ts';
@@ -51,8 +54,10 @@ export interface ObjectDeps {
   programs: Map<string, Program>;
   stepRuntime: number;
   retryInterval: number | null;
-  report(summary: RunSummary): Promise<void>;
+  report(ending: RunEnding): Promise<void>;
+  emit(event: StoredEvent): Promise<void>;
   send: EmbeddedDeps['send'];
+  waits: OwnerDeps['waits'];
   log: Log;
   /** A fault that is put in on purpose, see bugs.ts. */
   apply?: typeof apply;
@@ -79,6 +84,8 @@ export class RunObjects {
       cancel: () => call((owner) => owner.cancel()),
       read: () => call((owner) => owner.read()),
       trace: () => call((owner) => owner.trace()),
+      resume: (key, event) => call((owner) => owner.resume(key, event)),
+      answer: (key, answer) => call((owner) => owner.answer(key, answer)),
       check: () => call((owner) => owner.check()),
       purge: () => call((owner) => owner.purge()),
     };
@@ -124,22 +131,41 @@ export class RunObjects {
   }
 
   #ownerDeps(object: RunObject, life: Life, stand: Stand): OwnerDeps {
-    const { programs, stepRuntime, retryInterval, log } = this.#deps;
+    const { programs, stepRuntime, retryInterval, log, waits } = this.#deps;
     return {
       journal: this.#journal(object, life),
       clock: this.#world.clock,
       log,
       caller: (run) => this.#caller(run, life, stand),
-      limits: (functionId) => ({
+      freeze: (functionId, startAt) => ({
         maxAttempts: programs.get(functionId)?.maxAttempts ?? 1,
         maxSteps: 1_000,
         stepRuntime,
         retryInterval,
+        cancelOn: cancelOn(programs.get(functionId), startAt),
+        startWithin: null,
+        finishWithin: null,
       }),
-      report: (summary) => this.#report(object, life, summary),
+      waits: {
+        listen: (given) => this.#under(object, () => waits.listen(given)),
+        expire: (...wait) => this.#under(object, () => waits.expire(...wait)),
+        drop: (...given) => this.#under(object, () => waits.drop(...given)),
+      },
+      emit: (event) => this.#under(object, () => this.#deps.emit(event)),
+      report: (ending) => this.#report(object, life, ending),
       abort: () => life.die(),
       ...(this.#deps.apply === undefined ? {} : { apply: this.#deps.apply }),
     };
+  }
+
+  /** A call to others: the object is not idle before it has its answer. */
+  async #under<Result>({ incarnation }: RunObject, call: () => Promise<Result>): Promise<Result> {
+    if (incarnation !== null) incarnation.busy++;
+    try {
+      return await call();
+    } finally {
+      if (incarnation !== null) incarnation.busy--;
+    }
   }
 
   /** Between two effects the object may be gone. */
@@ -147,13 +173,21 @@ export class RunObjects {
     const { programs, send } = this.#deps;
     const find = (functionId: string) => {
       const program = programs.get(functionId);
-      return program && ((context: object) => (life.isAlive ? play(program, stand, context) : never()));
+      if (program === undefined) return undefined;
+      const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
+      const client = new Inngest({ id: 'app', logger: quiet });
+      const fn = client.createFunction({ id: 'f' }, { event: 'x' }, (context) =>
+        life.isAlive ? play(program, stand, context) : never(),
+      );
+      return { fn, appId: 'app' };
     };
     const inner = new EmbeddedCaller(run, {
       find,
       send: (events, from) => (life.isAlive ? stand.sending(() => send(events, from)) : never()),
       clock: this.#world.clock,
-      open: (handle) => handle.events().map(({ name, data, ts }) => ({ name, data, ts })),
+      open: (views) => views.map(({ name, data, ts }) => ({ name, data, ts })),
+      seal: never,
+      reqArgs: [],
     });
     const lives = () => {
       if (life.isAlive && this.#faults.strikes('object crashes between effects')) life.die();
@@ -165,13 +199,13 @@ export class RunObjects {
     };
   }
 
-  async #report(object: RunObject, life: Life, summary: RunSummary): Promise<void> {
+  async #report(object: RunObject, life: Life, ending: RunEnding): Promise<void> {
     if (this.#faults.strikes('object crashes before a report')) life.die();
     if (!life.isAlive) return never();
     const { incarnation } = object;
     if (incarnation !== null) incarnation.busy++;
     try {
-      await this.#deps.report(summary);
+      await this.#deps.report(ending);
     } finally {
       if (incarnation !== null) incarnation.busy--;
     }
@@ -202,8 +236,7 @@ export class RunObjects {
           throw error;
         }
         if (this.#deps.forgetsAlarm?.(object)) rows.alarm = alarmBefore;
-        const executing = object.incarnation?.owner.state?.live.steps.values() ?? [];
-        watch.committed(new Set([...executing].map(({ name }) => name)), rows.alarm);
+        watch.committed(executing(object.incarnation?.owner.state ?? null), rows.alarm);
         this.#arm(object);
         if (faults.strikes('object crashes after a commit')) life.die();
       },
@@ -256,6 +289,18 @@ export class RunObjects {
     object.isAlarmRunning = false;
     this.#arm(object);
   }
+}
+
+/** The names of steps that user code, or somebody else, has been told of. */
+function executing(state: RunState | null): ReadonlySet<string> {
+  const asked = [...(state?.live.asks ?? [])].flatMap((id) => state?.steps.get(id)?.name ?? []);
+  return new Set([...[...(state?.live.steps.values() ?? [])].map(({ name }) => name), ...asked]);
+}
+
+function cancelOn(program: Program | undefined, startAt: number): RunConfig['cancelOn'] {
+  if (program?.cancelOn == null) return [];
+  const { event, n, timeout } = program.cancelOn;
+  return [{ event, expression: `async.data.n == ${n}`, until: startAt + timeout }];
 }
 
 function attemptOf(owner: RunOwner, key: string): number | undefined {

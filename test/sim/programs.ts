@@ -1,6 +1,7 @@
 /** Functions as data: generated from a seed, played as real handlers (user-code.ts) and worked out on paper (model.ts). */
 import { never as unreachable } from '../../src/lib/never.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { CANCELLED, FAILED, failureChain, FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
 import type { Random } from './random.ts';
 
 /** What one attempt of a step's callback does. `late`: answers after its attempt was given up. */
@@ -27,11 +28,31 @@ export interface SiteNode {
   times: number;
 }
 
+/** Another function is run. `timeout` null: as long as it takes. */
+export interface InvokeNode {
+  kind: 'invoke';
+  key: string;
+  functionId: string;
+  timeout: number | null;
+}
+
+/** An event of this name is waited for; with this `n` in its data, if there is one. */
+export interface WaitNode {
+  kind: 'wait';
+  key: string;
+  event: string;
+  n: number | null;
+  timeout: number;
+  lookBack: number | 'run';
+}
+
 export type Node =
   | StepNode
   | SiteNode
   | { kind: 'sleep'; key: string; ms: number; form: 'for' | 'until' }
   | { kind: 'send'; key: string }
+  | InvokeNode
+  | WaitNode
   | { kind: 'all' | 'race'; key: string; branches: Node[][] }
   | { kind: 'try'; key: string; body: Node[]; fallback: Node[] }
   /** Always throws. */
@@ -47,9 +68,15 @@ export interface Program {
   triggers: string[];
   maxAttempts: number;
   nodes: Node[];
+  /** By an event with this `n` in its data, so long after the start. */
+  cancelOn: { event: string; n: number; timeout: number } | null;
 }
 
 export const CHILD = 'sim/child';
+/** What runs wait for, and what cancels them. */
+export const SIGNALS = ['sim/signal', 'sim/stop'] as const;
+/** How many values `n` has. */
+export const KINDS = 3;
 export const NAMES = ['sim/a', 'sim/b.one', 'sim/b.two'];
 const TRIGGERS = [['sim/a'], ['sim/b.*'], ['sim/b.one', 'sim/a'], ['sim/*']];
 
@@ -59,10 +86,68 @@ export function generatePrograms(random: Random, stepRuntime: number): Program[]
     const nodes = new Generator(random, maxAttempts, stepRuntime).top();
     // `sim/*` would listen to what functions send, its own function included.
     const triggers = random.pick(TRIGGERS).flatMap((name) => (name === 'sim/*' ? NAMES : [name]));
-    return { id: `app-f${index}`, triggers, maxAttempts, nodes };
+    return { id: `app-f${index}`, triggers, maxAttempts, nodes, cancelOn: null };
   });
   const child = new Generator(random, 2, stepRuntime);
-  return [...programs, { id: 'app-child', triggers: [CHILD], maxAttempts: 2, nodes: [child.step()] }];
+  const nodes = [child.step()];
+  return [...programs, { id: 'app-child', triggers: [CHILD], maxAttempts: 2, nodes, cancelOn: null }];
+}
+
+/** In some histories runs ask of others: functions to run, events to come, events that cancel them; and somebody listens to their ends. */
+export function addAsks(random: Random, programs: Program[], stepRuntime: number): Program[] {
+  if (!random.chance(0.35)) return programs;
+  const ids = programs.map(({ id }) => id);
+  for (const [index, program] of programs.entries()) {
+    if (program.id === 'app-child') continue;
+    // Only those that come later, or none would ever end.
+    const callable = [...ids.slice(index + 1), 'app-nobody'];
+    for (let count = random.between(0, 2); count > 0; count--) {
+      const place = random.pick(places(program.nodes));
+      const ask = random.chance(0.5) ? invoke(random, `i${count}`, callable) : wait(random, `w${count}`);
+      place.splice(random.between(0, place.length), 0, ask);
+    }
+    if (random.chance(0.25)) {
+      const timeout = random.pick([MINUTE, HOUR, 3 * DAY]);
+      program.cancelOn = { event: 'sim/stop', n: random.between(0, KINDS - 1), timeout };
+    }
+  }
+  if (random.chance(0.75)) return programs;
+  const triggers = random.pick([[FAILED], [CANCELLED], [FINISHED], [FAILED, FINISHED]]);
+  // It sends nothing and invokes nobody, or the ends of those would keep it going for ever.
+  const ends = new Generator(random, 2, stepRuntime);
+  const nodes = [ends.step(), ends.step()];
+  return [...programs, { id: 'app-ends', triggers, maxAttempts: 2, nodes, cancelOn: null }];
+}
+
+/** Every sequence of a program. */
+function places(nodes: Node[]): Node[][] {
+  return [nodes, ...nodes.flatMap((node) => inner(node).flatMap(places))];
+}
+
+function inner(node: Node): Node[][] {
+  if (node.kind === 'all' || node.kind === 'race') return node.branches;
+  return node.kind === 'try' ? [node.body, node.fallback] : [];
+}
+
+/** A program's nodes by their keys. */
+export function nodesOf({ nodes }: Program): ReadonlyMap<string, Node> {
+  return new Map(
+    places(nodes)
+      .flat()
+      .map((node) => [node.key, node]),
+  );
+}
+
+function invoke(random: Random, key: string, callable: string[]): Node {
+  const timeout = random.chance(0.3) ? random.pick([SECOND, MINUTE, HOUR]) : null;
+  return { kind: 'invoke', key, functionId: random.pick(callable), timeout };
+}
+
+function wait(random: Random, key: string): Node {
+  const n = random.chance(0.7) ? random.between(0, KINDS - 1) : null;
+  const timeout = random.pick([0, 5, SECOND, MINUTE, HOUR, 3 * DAY]);
+  const lookBack = random.pick(['run', 'run', 0, MINUTE, 3 * HOUR] as const);
+  return { kind: 'wait', key, event: random.chance(0.8) ? 'sim/signal' : 'sim/stop', n, timeout, lookBack };
 }
 
 class Generator {
@@ -170,6 +255,23 @@ class Generator {
   #key(kind: string): string {
     return `${kind}${this.#keys++}`;
   }
+}
+
+/** The functions that an event starts. A function whose own failure led to it is not started by it. */
+export function startedBy(programs: Iterable<Program>, event: StoredEvent): Program[] {
+  const { target } = event;
+  if (target !== undefined) return [...programs].filter(({ id }) => id === target.functionId);
+  const chain = failureChain(event);
+  return listening(programs, event.name).filter(({ id }) => !chain.includes(id));
+}
+
+/** The functions that an event of this name starts. */
+export function listening(programs: Iterable<Program>, name: string): Program[] {
+  return [...programs].filter(({ triggers }) => triggers.some((trigger) => listens(trigger, name)));
+}
+
+function listens(trigger: string, name: string): boolean {
+  return trigger.endsWith('*') ? name.startsWith(trigger.slice(0, -1)) : trigger === name;
 }
 
 function unshared(node: Node): Node {

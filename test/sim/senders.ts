@@ -1,11 +1,11 @@
 /** Those outside: senders of events, who try again where they can, and somebody who cancels runs. */
 import { acceptRequest, type IntakeDeps } from '../../src/ingest/accept.ts';
 import { Refusal } from '../../src/ingest/refusal.ts';
-import { HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
 import { Fault } from './faults.ts';
 import { Life, within } from './life.ts';
 import { untilDeath } from './objects.ts';
-import { NAMES } from './programs.ts';
+import { KINDS, NAMES, SIGNALS, type Program } from './programs.ts';
 import type { Random } from './random.ts';
 import { EPOCH, type World } from './world.ts';
 
@@ -22,6 +22,8 @@ export interface PlannedEvent {
   seed: string | null;
   /** In the future, at times. */
   ts: number | null;
+  /** What waits tell events apart by. */
+  n?: number;
   /** Too large for a queue message. */
   isLarge: boolean;
 }
@@ -44,6 +46,21 @@ export function planEvents(random: Random, count: number, period: number): Plann
     const name = id === null ? random.pick(NAMES) : (NAMES[Number(id.slice(3)) % NAMES.length] ?? '');
     return { key, at, name, id, seed, ts, isLarge: random.chance(0.04) };
   });
+}
+
+/** What functions wait for, and are cancelled by: at any moment, whether somebody waits or not. */
+export function planSignals(random: Random, programs: readonly Program[], period: number): PlannedEvent[] {
+  const isWanted = SIGNALS.some((name) => JSON.stringify(programs).includes(name));
+  return Array.from({ length: isWanted ? random.between(0, 6) : 0 }, (_, index) => ({
+    key: `signal-${index}`,
+    at: EPOCH + random.between(0, random.pick([period, period, HOUR, 3 * DAY])),
+    name: random.chance(0.75) ? SIGNALS[0] : SIGNALS[1],
+    n: random.between(0, KINDS - 1),
+    id: null,
+    seed: btoa(String.fromCharCode(...random.bytes(10))),
+    ts: null,
+    isLarge: random.chance(0.04),
+  }));
 }
 
 export class Senders {
@@ -88,8 +105,17 @@ export class Senders {
     }
   }
 
-  #request(life: Life, { key, name, id, seed, ts, isLarge }: PlannedEvent, first: number): Promise<string[]> {
-    const event = { name, data: { key, ...(isLarge ? { padding: 'x'.repeat(62_000) } : {}) }, id, ts };
+  #request(
+    life: Life,
+    { key, name, n, id, seed, ts, isLarge }: PlannedEvent,
+    first: number,
+  ): Promise<string[]> {
+    const data = {
+      key,
+      ...(n === undefined ? {} : { n }),
+      ...(isLarge ? { padding: 'x'.repeat(62_000) } : {}),
+    };
+    const event = { name, data, id, ts };
     const text = JSON.stringify(this.#world.random.chance(0.5) ? event : [event]);
     const body = new ReadableStream<Uint8Array>({
       start(controller) {

@@ -28,6 +28,26 @@ test.each([
   expect(await explain(await firstFailure(SEEDS, options), options)).toBe('all hold');
 });
 
+/** Histories in which something was wrong once. */
+test.each([
+  // After an outage of the store, a first failed start was taken for the last.
+  { seed: 39_811 },
+  { seed: 48_897 },
+  { seed: 51_066, alwaysEvict: true },
+  { seed: 62_150, alwaysEvict: true },
+  // A step's retry was due together with a sleep, and was forgotten.
+  { seed: 40_340 },
+  // A step that was settled while the handler's retry lay ahead was looked for again and again, without an end.
+  { seed: 204 },
+  { seed: 571 },
+  // The handler was given up because others did not answer the engine.
+  { seed: 2_734 },
+  // A wait that was out of time before it was registered missed what had come before.
+  { seed: 1_844 },
+])('$seed holds again', async (options) => {
+  expect((await simulate(options)).violations).toEqual([]);
+});
+
 test('a seed repeats its history exactly', async () => {
   for (let seed = 1; seed <= 40; seed++) {
     const first = await simulate({ seed, isLogged: true });

@@ -1,8 +1,8 @@
 /** The store behind a network: slow at times, and failing before or after it did what it was asked. */
-import type { Store } from '../../src/ports.ts';
+import type { EventRecord, Store } from '../../src/ports.ts';
 import { MINUTE, SECOND } from '../../src/protocol/limits.ts';
 import { memoryStore } from '../fakes/store.ts';
-import type { StoredEvent } from '../../src/protocol/event.ts';
+import { FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
 import { Fault, type Faults } from './faults.ts';
 import type { World } from './world.ts';
 
@@ -13,6 +13,8 @@ const OUTAGE = { least: 5 * SECOND, most: 20 * MINUTE };
 export interface SimStore {
   /** By the `key` in their data: the events that the store has. */
   stored: ReadonlySet<string>;
+  /** When it had each event for the first time, by internal id. */
+  storedAt: ReadonlyMap<string, number>;
   /** What the engine is given. */
   store: Store;
   /** The same rows without a network in between. */
@@ -22,6 +24,7 @@ export interface SimStore {
 export function simStore(world: World, faults: Faults, retention: number): SimStore {
   const inside = memoryStore({ retention });
   const stored = new Set<string>();
+  const storedAt = new Map<string, number>();
   let outageUntil = 0;
 
   async function call<Result>(
@@ -37,7 +40,12 @@ export function simStore(world: World, faults: Faults, retention: number): SimSt
     if (world.now < outageUntil) throw new Fault(`store: ${name} during an outage`);
     if (faults.strikes('store refuses')) throw new Fault(`store: ${name} refused`);
     const result = await work();
-    if (name === 'insertEvents' || name === 'admit') for (const event of events) stored.add(keyOf(event));
+    if (name === 'insertEvents' || name === 'admit') {
+      for (const event of events) {
+        stored.add(keyOf(event));
+        if (!storedAt.has(event.internalId)) storedAt.set(event.internalId, world.now);
+      }
+    }
     await world.hop(LATENCY);
     if (faults.strikes('store fails after it took effect'))
       throw new Fault(`store: ${name} answered nothing`);
@@ -53,10 +61,17 @@ export function simStore(world: World, faults: Faults, retention: number): SimSt
         ),
     ]),
   );
-  return { store: store as unknown as Store, inside, stored };
+  return { store: store as unknown as Store, inside, stored, storedAt };
 }
 
-/** Every event of a history carries its name in its data. */
-export function keyOf({ data }: { data: StoredEvent['data'] }): string {
-  return typeof data['key'] === 'string' ? data['key'] : '';
+/** Without a name the list is that for people, which leaves out the ends of all runs. */
+export async function allEvents(store: Store, env: string): Promise<EventRecord[]> {
+  const query = { env, receivedAfter: 0, limit: Infinity };
+  const lists = [store.listEvents(query), store.listEvents({ ...query, name: FINISHED })];
+  return (await Promise.all(lists)).flat();
+}
+
+/** Every event of a history carries its name in its data; those of the engine say which run they are about. */
+export function keyOf({ name, data }: Pick<StoredEvent, 'name' | 'data'>): string {
+  return typeof data['key'] === 'string' ? data['key'] : `${name} of ${JSON.stringify(data['run_id'])}`;
 }

@@ -4,7 +4,16 @@ import { RetryAfterError, NonRetriableError } from '../../src/sdk/errors.ts';
 import type { stepTools } from '../../src/sdk/tools.ts';
 import { SECOND } from '../../src/protocol/limits.ts';
 import { never } from './life.ts';
-import { CHILD, type Attempt, type Node, type Program, type SiteNode, type StepNode } from './programs.ts';
+import {
+  CHILD,
+  type Attempt,
+  type InvokeNode,
+  type Node,
+  type Program,
+  type SiteNode,
+  type StepNode,
+  type WaitNode,
+} from './programs.ts';
 
 /** What user code has of the outside world. Of a dead incarnation nothing must be heard any more. */
 export interface Stage {
@@ -60,6 +69,10 @@ class Player {
         return this.#sleep(node);
       case 'send':
         return this.#send(node.key);
+      case 'invoke':
+        return this.#invoke(node);
+      case 'wait':
+        return this.#wait(node);
       case 'all':
         return this.#all(node);
       case 'race':
@@ -122,6 +135,22 @@ class Player {
       { name: CHILD, data: { key: `${this.#stage.runId}/${key}` } },
     );
     return 'sent';
+  }
+
+  #invoke({ key, functionId, timeout }: InvokeNode): Promise<unknown> {
+    return this.#context.step.invoke(
+      { id: key, name: key },
+      { function: functionId, data: { key: `${this.#stage.runId}/${key}` }, timeout },
+    );
+  }
+
+  /** @returns the name of the event that came. */
+  async #wait({ key, event, n, timeout, lookBack }: WaitNode): Promise<unknown> {
+    const found = await this.#context.step.waitForEvent(
+      { id: key, name: key },
+      { event, timeout, lookBack, ...(n === null ? {} : { if: `async.data.n == ${n}` }) },
+    );
+    return (found as { data: { key: string } } | null)?.data.key ?? null;
   }
 
   async #all({ key, branches }: { key: string; branches: Node[][] }): Promise<unknown> {

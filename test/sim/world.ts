@@ -41,6 +41,9 @@ export class World {
   readonly violations: string[] = [];
   readonly log: string[] | null;
   turns = 0;
+  /** Those of the present moment. */
+  turnsNow = 0;
+  #movedAt = EPOCH;
   /** By how much faults may have held things up. */
   disturbance = 0;
   #order = 0;
@@ -89,6 +92,8 @@ export class World {
     const task = this.#next();
     if (task === null) return false;
     this.turns++;
+    this.turnsNow = this.now === this.#movedAt ? this.turnsNow + 1 : 0;
+    this.#movedAt = this.now;
     const { label } = task;
     if (label !== null && label !== TIMER) this.note(() => label);
     this.#run(task);
@@ -113,9 +118,9 @@ export class World {
     // Whoever is not part of the simulation (the test runner) keeps the real ones.
     const set = (run: () => void, ms = 0) =>
       isSimulated() ? this.schedule(this.now + ms, TIMER, run) : setTimeout(run, ms);
-    const clear = (timer: Task | undefined) => {
-      if (timer !== undefined && 'isBackground' in timer) timer.run = () => undefined;
-      else clearTimeout(timer);
+    const clear = (timer?: Task | null) => {
+      if (timer != null && 'isBackground' in timer) timer.run = () => undefined;
+      else clearTimeout(timer ?? undefined);
     };
     Object.assign(globalThis, { setTimeout: set, clearTimeout: clear });
     return () => void Object.assign(globalThis, { setTimeout, clearTimeout });
