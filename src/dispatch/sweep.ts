@@ -4,7 +4,7 @@
  */
 import { DAY, HOUR, MINUTE, SECOND } from '../protocol/limits.ts';
 import type { EventsMessage } from '../protocol/message.ts';
-import type { RunEnding, RunSummary } from '../protocol/run.ts';
+import type { RunEnding } from '../protocol/run.ts';
 import type { Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
 import { concludeRuns, type EndingDeps } from './close.ts';
 import { chunks, inPool } from './pool.ts';
@@ -99,7 +99,7 @@ async function checkRun(deps: SweepDeps, run: DueRun): Promise<Found> {
     const check = await deps.runs.check(runId);
     if (check.state === 'ended') return { runId, ending: check.ending };
     if (check.state === 'unknown' && run.deadReason !== null)
-      return { runId, ending: { summary: notStarted(run, run.deadReason, now), parent: null, events: [] } };
+      return { runId, ending: await notStarted(deps, run, run.deadReason) };
     if (check.state === 'unknown' || check.nextAt === null) return { runId, checkAt: soon };
     // A run that sleeps for a year may be cancelled tomorrow, and the message that says so be lost.
     const grace = Math.min(Math.max((now - queuedAt) / 2, CHECK.grace.least), CHECK.grace.most);
@@ -111,10 +111,26 @@ async function checkRun(deps: SweepDeps, run: DueRun): Promise<Found> {
   }
 }
 
-function notStarted({ queuedAt, ...run }: DueRun, reason: string, now: number): RunSummary {
-  const { runId, env, functionId, eventId } = run;
+/** The end of a run that never was: who invoked it is told so too. */
+async function notStarted({ store, clock }: SweepDeps, run: DueRun, reason: string): Promise<RunEnding> {
+  const { runId, env, functionId, eventId, queuedAt } = run;
   const output = JSON.stringify({ name: 'NotStarted', message: `the event was given up: ${reason}` });
-  return { runId, env, functionId, eventId, status: 'Failed', queuedAt, endedAt: now, output };
+  const summary = {
+    runId,
+    env,
+    functionId,
+    eventId,
+    status: 'Failed',
+    queuedAt,
+    endedAt: clock.now(),
+    output,
+  } as const;
+  const to = (await store.findEvent(env, eventId))?.event.target?.parent;
+  return {
+    summary,
+    parent: to === undefined ? null : { to, answer: { ok: false, data: output } },
+    events: [],
+  };
 }
 
 async function expire({ store, runs, clock, log }: SweepDeps): Promise<boolean> {

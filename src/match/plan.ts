@@ -4,7 +4,7 @@ import { type Verdict, verdict } from '../expr/results.ts';
 import { readsUser as mentionsUser } from '../expr/syntax.ts';
 import { sha256Bytes } from '../lib/hash.ts';
 import { ulid, ulidTime } from '../lib/ulid.ts';
-import { type EventView, failureChain, type StoredEvent } from '../protocol/event.ts';
+import { type EventView, eventView, failureChain, type StoredEvent } from '../protocol/event.ts';
 import type { FunctionConfig } from '../protocol/function.ts';
 import type { RunStart } from '../protocol/run.ts';
 
@@ -114,7 +114,7 @@ function matching(index: TriggerIndex, event: StoredEvent, options: PlanOptions)
     const { matched, warning } =
       filter === null
         ? UNFILTERED
-        : decide(filter, event, (view ??= viewOf(event, options.user ?? {})), options);
+        : decide(filter, event, (view ??= { ...eventView(event), user: options.user ?? {} }), options);
     if (matched) found.add(config);
     if (warning !== null) {
       options.warn?.({ functionId: config.id, eventId: event.internalId, message: warning });
@@ -138,11 +138,6 @@ function decide(
   }
   // Not the time of this delivery: another one must come to the same result.
   return verdict(expression.evaluate({ event: view }, { now: event.receivedAt }));
-}
-
-/** What the function would see (EX-14, EX-16). */
-function viewOf({ internalId, name, data, id, ts, v }: StoredEvent, user: EventView['user']): EventView {
-  return { name, data, id: id ?? internalId, ts, user, ...(v === undefined ? {} : { v }) };
 }
 
 /**

@@ -209,6 +209,26 @@ describe('open runs of an event that was given up', () => {
     expect(await sweep(w)).toEqual({ nextIn: 60_000 });
   });
 
+  test('are answered for to the step that invoked them (IV-17)', async () => {
+    const w = dispatchWorld();
+    const parent = { runId: 'PARENT', key: 'step' };
+    const target = { functionId: 'app-f', parent };
+    const event = stored(idAt(1), { name: 'inngest/function.invoked', target });
+    const runId = idAt(77);
+    const queued = {
+      runId,
+      env: 'production',
+      functionId: 'app-f',
+      eventId: idAt(1),
+      queuedAt: NOW,
+      checkAt: NOW,
+    };
+    await w.store.admit([event], [queued], NOW);
+    await w.store.markDead([idAt(1)], REASON, NOW);
+    await sweep(w);
+    expect(w.runs.answers).toMatchObject([{ ...parent, answer: { ok: false } }]);
+  });
+
   test('that were started all the same go on', async () => {
     const w = dispatchWorld();
     const runId = await withRun(w, 600_000, REASON);
