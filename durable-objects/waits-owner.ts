@@ -32,7 +32,8 @@ import { DAY, HOUR, MINUTE, SECOND } from '../src/protocol/limits.ts';
 import type { WaitsRpc } from '../src/protocol/rpc.ts';
 import { wait as waitSchema, type Wait } from '../src/protocol/wait.ts';
 import type { Clock, EventQuery, EventRecord, Log, Waiters } from '../src/ports.ts';
-import { WaitRows, type Parcel, type WaitKey, type WaitsStorage } from './waits-rows.ts';
+import type { ObjectStorage } from './storage.ts';
+import { WaitRows, type Parcel, type WaitKey } from './waits-rows.ts';
 
 interface History {
   /** Newest first, by internal id. */
@@ -40,7 +41,7 @@ interface History {
 }
 
 export interface WaitsDeps {
-  storage: WaitsStorage;
+  storage: ObjectStorage;
   clock: Clock;
   timer: Timer;
   log: Log;

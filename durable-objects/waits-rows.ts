@@ -13,19 +13,7 @@ import type { Place, Search } from '../src/match/waits.ts';
 import type { StoredEvent } from '../src/protocol/event.ts';
 import { limits } from '../src/protocol/limits.ts';
 import type { Wait } from '../src/protocol/wait.ts';
-
-type Sql = string | number | null;
-
-/** The stored part of the object, and its one alarm. */
-export interface WaitsStorage {
-  /** Read to its end, or left, before anything else is written. */
-  read<Row>(query: string, ...values: Sql[]): Iterable<Row>;
-  write(statement: string, ...values: Sql[]): void;
-  /** What `work` writes, alarm included, together or not at all; durable before anything leaves the object. */
-  transact<Result>(work: () => Result): Result;
-  alarm(): Promise<number | null>;
-  setAlarm(at: number): void;
-}
+import type { ObjectStorage, Sql } from './storage.ts';
 
 /** Names a wait among those of its object. */
 export interface WaitKey {
@@ -74,13 +62,13 @@ const TABLES = [
 
 /** What it remembers of the tables holds if what it writes is committed: after a rollback it may not be used any more. */
 export class WaitRows {
-  readonly #storage: WaitsStorage;
+  readonly #storage: ObjectStorage;
   #exist: boolean;
   /** Every path of an open wait, and perhaps some that have none any more; null until they are asked for. */
   #paths: Set<string> | null = null;
   #hasDebts: boolean;
 
-  constructor(storage: WaitsStorage) {
+  constructor(storage: ObjectStorage) {
     this.#storage = storage;
     this.#exist = this.#has("SELECT 1 FROM sqlite_master WHERE name = 'wait'");
     this.#hasDebts = this.#exist && this.#has('SELECT 1 FROM debt LIMIT 1');
@@ -117,12 +105,10 @@ export class WaitRows {
 
   find({ runId, key }: WaitKey): WaitRow | null {
     if (!this.#exist) return null;
-    const row = first(
-      this.#storage.read<Row>(
-        'SELECT run, key, path, value, body FROM wait WHERE run = ? AND key = ?',
-        runId,
-        key,
-      ),
+    const [row] = this.#storage.read<Row>(
+      'SELECT run, key, path, value, body FROM wait WHERE run = ? AND key = ?',
+      runId,
+      key,
     );
     return row === undefined ? null : this.#waitRow(row);
   }
@@ -131,7 +117,7 @@ export class WaitRows {
   *found(searches: readonly Search[]): Iterable<{ wait: Wait; search: Search }> {
     if (!this.#exist) return;
     const places = JSON.stringify(searches.map(({ path, value }) => [path, value]));
-    const rows = this.#storage.read<Row & { n: number }>(
+    const rows = this.#storage.each<Row & { n: number }>(
       `SELECT search.key AS n, wait.run, wait.key, wait.body
        FROM json_each(?) AS search
        CROSS JOIN wait INDEXED BY place ON wait.path = search.value ->> 0 AND wait.value = search.value ->> 1`,
@@ -156,17 +142,17 @@ export class WaitRows {
   #pathSet(): Set<string> {
     if (!this.#exist) return (this.#paths ??= new Set());
     this.#paths ??= new Set(
-      Array.from(
-        this.#storage.read<{ path: string }>(
+      this.#storage
+        .read<{ path: string }>(
           `WITH RECURSIVE each (path) AS (
              SELECT min(path) FROM wait
              UNION ALL
              SELECT (SELECT min(path) FROM wait WHERE wait.path > each.path) FROM each WHERE each.path IS NOT NULL
            )
            SELECT path FROM each WHERE path IS NOT NULL`,
-        ),
-        ({ path }) => path,
-      ).filter((path) => path !== OUTBOX),
+        )
+        .map(({ path }) => path)
+        .filter((path) => path !== OUTBOX),
     );
     return this.#paths;
   }
@@ -174,12 +160,10 @@ export class WaitRows {
   /** How many waits are at a place; does not count beyond some tens. */
   crowd({ path, value }: Place): number {
     if (!this.#exist) return 0;
-    const counted = first(
-      this.#storage.read<{ n: number }>(
-        `SELECT count(*) AS n FROM (SELECT 1 FROM wait INDEXED BY place WHERE path = ? AND value = ? LIMIT ${CROWD})`,
-        path,
-        value,
-      ),
+    const [counted] = this.#storage.read<{ n: number }>(
+      `SELECT count(*) AS n FROM (SELECT 1 FROM wait INDEXED BY place WHERE path = ? AND value = ? LIMIT ${CROWD})`,
+      path,
+      value,
     );
     return counted?.n ?? 0;
   }
@@ -200,12 +184,10 @@ export class WaitRows {
 
   /** The event that a wait got; null when it has none (any more). */
   event({ runId, key }: WaitKey): StoredEvent | null {
-    const row = first(
-      this.#storage.read<{ value: string; event: string | null }>(
-        'SELECT value, event FROM wait WHERE run = ? AND key = ?',
-        runId,
-        key,
-      ),
+    const [row] = this.#storage.read<{ value: string; event: string | null }>(
+      'SELECT value, event FROM wait WHERE run = ? AND key = ?',
+      runId,
+      key,
     );
     if (row === undefined || row.event === null) return null;
     return JSON.parse(row.event === IN_PIECES ? this.#pieces(row.value) : row.event) as StoredEvent;
@@ -213,12 +195,10 @@ export class WaitRows {
 
   remove({ runId, key }: WaitKey): void {
     if (!this.#exist) return;
-    const row = first(
-      this.#storage.read<{ value: string; isLong: number; isMatched: number }>(
-        `SELECT value, body = '' AS isLong, event IS NOT NULL AS isMatched FROM wait WHERE run = ? AND key = ?`,
-        runId,
-        key,
-      ),
+    const [row] = this.#storage.read<{ value: string; isLong: number; isMatched: number }>(
+      `SELECT value, body = '' AS isLong, event IS NOT NULL AS isMatched FROM wait WHERE run = ? AND key = ?`,
+      runId,
+      key,
     );
     if (row === undefined) return;
     this.#storage.write('DELETE FROM wait WHERE run = ? AND key = ?', runId, key);
@@ -240,7 +220,7 @@ export class WaitRows {
       after?.key ?? '',
       limit,
     );
-    return Array.from(rows).map((row) => {
+    return rows.map((row) => {
       const { runId, key, kind } = this.#body(row);
       return { runId, key, kind, eventId: row.value };
     });
@@ -269,7 +249,7 @@ export class WaitRows {
       after?.key ?? '',
       limit,
     );
-    const waits = Array.from(rows).map((row) => this.#body(row));
+    const waits = rows.map((row) => this.#body(row));
     if (waits.length === 0 && after === null) this.#hasDebts = false;
     return waits;
   }
@@ -277,13 +257,11 @@ export class WaitRows {
   /** When the youngest piece of unfinished business came about; null when there is none. */
   pendingSince(): number | null {
     if (!this.#exist) return null;
-    const youngest = first(
-      this.#storage.read<{ at: number | null }>(
-        `SELECT max(at) AS at FROM (
+    const [youngest] = this.#storage.read<{ at: number | null }>(
+      `SELECT max(at) AS at FROM (
          SELECT max(moved) AS at FROM wait INDEXED BY place WHERE path = ? UNION ALL SELECT max(since) FROM debt
        )`,
-        OUTBOX,
-      ),
+      OUTBOX,
     );
     return youngest?.at ?? null;
   }
@@ -297,7 +275,7 @@ export class WaitRows {
       before,
       limit,
     );
-    return Array.from(rows);
+    return rows;
   }
 
   #make(): void {
@@ -340,7 +318,7 @@ export class WaitRows {
       'SELECT text FROM piece WHERE owner = ? ORDER BY n',
       owner,
     );
-    return Array.from(rows, ({ text }) => text).join('');
+    return rows.map(({ text }) => text).join('');
   }
 
   #dropPieces(owner: string): void {
@@ -348,12 +326,8 @@ export class WaitRows {
   }
 
   #has(query: string, ...values: Sql[]): boolean {
-    return first(this.#storage.read(query, ...values)) !== undefined;
+    return this.#storage.read(query, ...values).length > 0;
   }
-}
-
-function first<Found>(rows: Iterable<Found>): Found | undefined {
-  return Array.from(rows)[0];
 }
 
 /** Not the id of an event: those have no brackets. */

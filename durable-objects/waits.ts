@@ -4,8 +4,8 @@ import type { Env } from '../src/env.ts';
 import type { StoredEvent } from '../src/protocol/event.ts';
 import type { WaitsRpc } from '../src/protocol/rpc.ts';
 import type { Wait } from '../src/protocol/wait.ts';
+import { objectStorage } from './storage.ts';
 import { WaitsOwner, type WaitsDeps } from './waits-owner.ts';
-import type { WaitsStorage } from './waits-rows.ts';
 
 /** @param dependencies made once per object, from its bindings. */
 export function waitsObject(dependencies: (env: Env) => Omit<WaitsDeps, 'storage' | 'abort'>) {
@@ -16,7 +16,7 @@ export function waitsObject(dependencies: (env: Env) => Omit<WaitsDeps, 'storage
       super(ctx, env);
       this.#owner = new WaitsOwner({
         ...dependencies(env),
-        storage: waitsStorage(ctx.storage),
+        storage: objectStorage(ctx.storage),
         abort: (reason) => ctx.abort(reason),
       });
     }
@@ -40,17 +40,5 @@ export function waitsObject(dependencies: (env: Env) => Omit<WaitsDeps, 'storage
     override alarm() {
       return this.#owner.alarm();
     }
-  };
-}
-
-function waitsStorage(storage: DurableObjectStorage): WaitsStorage {
-  return {
-    read: <Row>(query: string, ...values: (string | number | null)[]) =>
-      storage.sql.exec(query, ...values) as Iterable<unknown> as Iterable<Row>,
-    write: (statement, ...values) => void storage.sql.exec(statement, ...values),
-    transact: (work) => storage.transactionSync(work),
-    alarm: () => storage.getAlarm(),
-    // Not awaited: the write is part of the turn's transaction.
-    setAlarm: (at) => void storage.setAlarm(at),
   };
 }

@@ -163,6 +163,10 @@ export class CronWorld {
         alive();
         return this.#db.prepare(query).all(...values) as Row[];
       },
+      each: <Row>(query: string, ...values: (string | number | null)[]) => {
+        alive();
+        return this.#db.prepare(query).iterate(...values) as Iterable<unknown> as Iterable<Row>;
+      },
       write: (statement, ...values) => {
         step();
         this.writes += Number(this.#db.prepare(statement).run(...values).changes);
@@ -172,8 +176,9 @@ export class CronWorld {
         const { alarm } = this;
         this.#db.exec('BEGIN');
         try {
-          work();
+          const result = work();
           this.#db.exec('COMMIT');
+          return result;
         } catch (error) {
           this.#db.exec('ROLLBACK');
           this.alarm = alarm;

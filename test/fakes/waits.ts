@@ -3,7 +3,7 @@
  * stops working when its object does.
  */
 import { DatabaseSync, type SQLInputValue } from 'node:sqlite';
-import type { WaitsStorage } from '../../durable-objects/waits-rows.ts';
+import type { ObjectStorage } from '../../durable-objects/storage.ts';
 
 export interface WaitsDisk {
   database: DatabaseSync;
@@ -17,7 +17,7 @@ export function emptyDisk(): WaitsDisk {
 }
 
 /** @param isAlive of the object that has this storage. */
-export function memoryWaitsStorage(disk: WaitsDisk, isAlive: () => boolean = () => true): WaitsStorage {
+export function memoryWaitsStorage(disk: WaitsDisk, isAlive: () => boolean = () => true): ObjectStorage {
   const { database } = disk;
   const statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
   const prepared = (text: string) => {
@@ -27,7 +27,8 @@ export function memoryWaitsStorage(disk: WaitsDisk, isAlive: () => boolean = () 
     return known;
   };
   return {
-    read: <Row>(query: string, ...values: SQLInputValue[]) =>
+    read: <Row>(query: string, ...values: SQLInputValue[]) => database.prepare(query).all(...values) as Row[],
+    each: <Row>(query: string, ...values: SQLInputValue[]) =>
       // A statement of its own, as a cursor is: it may be read while the same query is made again.
       database.prepare(query).iterate(...values) as Iterable<unknown> as Iterable<Row>,
     write: (statement, ...values) => void prepared(statement).run(...values),

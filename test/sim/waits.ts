@@ -3,7 +3,7 @@
  * may be gone at any moment. An object with which nothing was ever registered has no rows, and is not even made: events pass it.
  */
 import { WaitsOwner } from '../../durable-objects/waits-owner.ts';
-import type { WaitsStorage } from '../../durable-objects/waits-rows.ts';
+import type { ObjectStorage } from '../../durable-objects/storage.ts';
 import { systemTimer } from '../../src/ingest/patience.ts';
 import type { Log, Store, Waiters } from '../../src/ports.ts';
 import { eventView } from '../../src/protocol/event.ts';
@@ -132,7 +132,7 @@ export class SimWaits {
     return (object.incarnation = { life, owner, busy: 0 });
   }
 
-  #storage(object: WaitsObject, life: Life): WaitsStorage {
+  #storage(object: WaitsObject, life: Life): ObjectStorage {
     const storage = memoryWaitsStorage(object.disk, () => life.isAlive);
     const faults = this.#faults;
     return {
