@@ -12,12 +12,11 @@
 import { parseJitter, startOf } from '../src/cron/jitter.ts';
 import { parseSchedule, type Schedule } from '../src/cron/schedule.ts';
 import { missed, nextTick, SKIPPED_MAX } from '../src/cron/ticks.ts';
-import { chunks } from '../src/dispatch/pool.ts';
-import { sha256Bytes } from '../src/lib/hash.ts';
-import { ulid } from '../src/lib/ulid.ts';
+import { chunks } from '../src/lib/chunks.ts';
+import { hashUlid } from '../src/lib/hash.ts';
 import type { StoredEvent } from '../src/protocol/event.ts';
 import type { FunctionConfig, Trigger } from '../src/protocol/function.ts';
-import { DAY, MINUTE, SECOND } from '../src/protocol/limits.ts';
+import { DAY, MINUTE, SECOND } from '../src/lib/time.ts';
 import type { CronRpc, SkippedTicks } from '../src/protocol/rpc.ts';
 import type { Clock, Functions, Log } from '../src/ports.ts';
 import { CronRows, type Plan, type Start } from './cron-rows.ts';
@@ -227,7 +226,7 @@ function partition<Item>(items: Item[], isFirst: (item: Item) => boolean): [Item
 
 function tickEvent(env: string, { functionId, tick, cron, due }: Start, now: number): StoredEvent {
   return {
-    internalId: ulid(due, sha256Bytes(`cron:${env}:${functionId}:${tick}`).slice(0, 10)),
+    internalId: hashUlid(due, `cron:${env}:${functionId}:${tick}`),
     env,
     name: TICK,
     data: { cron },

@@ -3,7 +3,7 @@ import { DurableObject } from 'cloudflare:workers';
 import { systemClock } from '../src/clock.ts';
 import type { Env } from '../src/env.ts';
 import { consoleLog } from '../src/log.ts';
-import { MINUTE } from '../src/protocol/limits.ts';
+import { MINUTE } from '../src/lib/time.ts';
 import type { CronRpc } from '../src/protocol/rpc.ts';
 import { CronOwner, type CronDeps } from './cron-owner.ts';
 import { objectStorage } from './storage.ts';

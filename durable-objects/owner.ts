@@ -9,7 +9,7 @@ import type { Caller, RunHandle } from '../src/call/caller.ts';
 import { never } from '../src/lib/never.ts';
 import type { SerializedError } from '../src/protocol/error.ts';
 import { eventView, type StoredEvent } from '../src/protocol/event.ts';
-import { SECOND } from '../src/protocol/limits.ts';
+import { SECOND } from '../src/lib/time.ts';
 import type { Memo } from '../src/protocol/op.ts';
 import type { RunRpc } from '../src/protocol/rpc.ts';
 import {

@@ -5,7 +5,7 @@
 import { DurableObject } from 'cloudflare:workers';
 import { sweep, type Resent, type SweepDeps } from '../src/dispatch/sweep.ts';
 import type { Env } from '../src/env.ts';
-import { SECOND } from '../src/protocol/limits.ts';
+import { SECOND } from '../src/lib/time.ts';
 import type { SweeperRpc } from '../src/protocol/rpc.ts';
 import { systemClock } from '../src/clock.ts';
 import { consoleLog } from '../src/log.ts';

@@ -14,7 +14,8 @@
  *  5. A look-back that failed is a debt too: the alarm does it again, and until then the wait gets no event.
  */
 import * as z from 'zod';
-import { chunks, inPool } from '../src/dispatch/pool.ts';
+import { inPool } from '../src/dispatch/pool.ts';
+import { chunks } from '../src/lib/chunks.ts';
 import { within, type Timer } from '../src/ingest/patience.ts';
 import {
   byReceipt,
@@ -28,7 +29,7 @@ import {
   type Search,
 } from '../src/match/waits.ts';
 import { storedEvent, type StoredEvent } from '../src/protocol/event.ts';
-import { DAY, HOUR, MINUTE, SECOND } from '../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../src/lib/time.ts';
 import type { WaitsRpc } from '../src/protocol/rpc.ts';
 import { wait as waitSchema, type Wait } from '../src/protocol/wait.ts';
 import type { Clock, EventQuery, EventRecord, Log, Waiters } from '../src/ports.ts';

@@ -8,7 +8,7 @@ import { environment } from './keys/access.ts';
 import { aesSeal } from './keys/seal.ts';
 import { consoleLog } from './log.ts';
 import { objectCrons, objectRuns, objectSweeps, objectWaits } from './objects.ts';
-import { DAY } from './protocol/limits.ts';
+import { DAY } from './lib/time.ts';
 import type { DeadMessage, EventsMessage } from './protocol/message.ts';
 import type {
   Clock,

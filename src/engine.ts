@@ -4,6 +4,7 @@
  */
 import { version } from '../package.json';
 import { api } from './api/app.ts';
+import { baseHeaders } from './api/headers.ts';
 import { compose, type Parts } from './compose.ts';
 import { consumeRuns } from './dispatch/close.ts';
 import { consumeEvents } from './dispatch/consume.ts';
@@ -73,12 +74,7 @@ function readSettings(env: Env, { config, log = consoleLog }: Partial<Parts>): C
 }
 
 function refuse({ problem }: BadSettings): Response {
-  const headers = {
-    'x-inngest-server-kind': 'cloud',
-    'access-control-allow-origin': '*',
-    'cache-control': 'no-store',
-  };
-  return Response.json({ error: problem, status: 500 }, { status: 500, headers });
+  return Response.json({ error: problem, status: 500 }, { status: 500, headers: baseHeaders(false) });
 }
 
 /**

@@ -1,9 +1,9 @@
 /** The objects as ports: names to stubs, and which failures of a call are worth a second try. */
 import type { Env } from './env.ts';
+import { chunks } from './lib/chunks.ts';
 import { sha256Hex } from './lib/hash.ts';
 import { utf8Length } from './lib/json.ts';
 import type { Crons, Runs, Sweeps, Waiters, Waits } from './ports.ts';
-import type { StoredEvent } from './protocol/event.ts';
 import { limits } from './protocol/limits.ts';
 import type { CronRpc, RunRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
 import type { Wait } from './protocol/wait.ts';
@@ -49,20 +49,17 @@ export function objectWaits({ WAITS }: { WAITS: DurableObjectNamespace }): Waits
   };
   return {
     async listen(waits) {
-      const groups = Object.values(
-        Object.groupBy(waits, ({ env, event }: Wait) => JSON.stringify([env, event])),
-      );
+      const groups = [...Map.groupBy(waits, ({ env, event }) => JSON.stringify([env, event])).values()];
       await Promise.all(
-        groups.map((group = []) => {
-          const [{ env, event } = { env: '', event: '' }] = group;
+        groups.map((group) => {
+          const [{ env, event }] = group as [Wait];
           return retrying(() => object(env, event).listen(group));
         }),
       );
     },
     async deliver(env, name, events) {
       const sorted = events.toSorted((a, b) => a.receivedAt - b.receivedAt);
-      for (let i = 0; i < sorted.length; i += limits.messageEvents) {
-        const batch: StoredEvent[] = sorted.slice(i, i + limits.messageEvents);
+      for (const batch of chunks(sorted, limits.messageEvents)) {
         await retrying(() => object(env, name).deliver(batch));
       }
     },

@@ -6,7 +6,15 @@ const METHODS = 'GET, POST, PUT, DELETE, OPTIONS';
 const HEADERS =
   'authorization, content-type, x-inngest-env, x-inngest-sdk, x-inngest-event-id-seed, traceparent, tracestate, *';
 
-/** @param dev open for local development, which SDKs look at. */
+/** Of every answer, also of a deployment that cannot start. @param dev open for local development, which SDKs look at. */
+export function baseHeaders(dev: boolean) {
+  return {
+    'access-control-allow-origin': '*',
+    'x-inngest-server-kind': dev ? 'dev' : 'cloud',
+    'cache-control': 'no-store',
+  };
+}
+
 export function commonHeaders(dev: boolean): MiddlewareHandler {
   return async (c, next) => {
     if (c.req.method === 'OPTIONS') {
@@ -15,8 +23,6 @@ export function commonHeaders(dev: boolean): MiddlewareHandler {
       c.header('access-control-allow-headers', c.req.header('access-control-request-headers') ?? HEADERS);
       c.header('access-control-max-age', '3600');
     } else await next();
-    c.header('access-control-allow-origin', '*');
-    c.header('x-inngest-server-kind', dev ? 'dev' : 'cloud');
-    c.header('cache-control', 'no-store');
+    for (const [name, value] of Object.entries(baseHeaders(dev))) c.header(name, value);
   };
 }

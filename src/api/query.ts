@@ -1,6 +1,6 @@
 /** Query parameters of lists (RA-8): each is checked, and a bad one says what was expected. */
 import { isUlid } from '../lib/ulid.ts';
-import { HOUR } from '../protocol/limits.ts';
+import { HOUR } from '../lib/time.ts';
 import type { EventQuery } from '../ports.ts';
 
 const DEFAULT_LIMIT = 50;

@@ -1,9 +1,8 @@
 /** What a run asks of others, in their words: derived from its stored state, so that asking twice is asking once. */
 import { compile } from '../expr/expression.ts';
 import { bind } from '../expr/wait.ts';
-import { sha256Bytes } from '../lib/hash.ts';
+import { hashUlid } from '../lib/hash.ts';
 import type { JsonObject } from '../lib/json.ts';
-import { ulid } from '../lib/ulid.ts';
 import { eventView, type StoredEvent } from '../protocol/event.ts';
 import type { Wait } from '../protocol/wait.ts';
 import type { RunState, WaitingStep } from '../run/state.ts';
@@ -59,7 +58,7 @@ export function invocation(
 ): StoredEvent {
   const { data, user, v } = JSON.parse(payload) as { data?: JsonObject; user?: string; v?: string };
   return {
-    internalId: ulid(step.startedAt, sha256Bytes(`${config.runId}:${step.id}:invoke`).slice(0, 10)),
+    internalId: hashUlid(step.startedAt, `${config.runId}:${step.id}:invoke`),
     env: config.env,
     name: 'inngest/function.invoked',
     data: data ?? {},

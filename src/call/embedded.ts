@@ -5,7 +5,7 @@
  * retried (the handler entered once more, with that attempt's number, in which only that step runs). The journal decides everything:
  * what may begin (`began`), whose answer counts (`reported`), which handler is current (its entry number).
  */
-import { SECOND } from '../protocol/limits.ts';
+import { SECOND } from '../lib/time.ts';
 import { compileWait } from '../expr/wait.ts';
 import { serializeError } from '../protocol/error.ts';
 import { eventView, SEALED, type EventView } from '../protocol/event.ts';

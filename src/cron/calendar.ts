@@ -1,7 +1,6 @@
 /** Which minutes a schedule names, on a wall clock that is never put forward or back. */
+import { DAY, MINUTE } from '../lib/time.ts';
 
-export const MINUTE = 60_000;
-const DAY = 24 * 60 * MINUTE;
 /** Longer than the longest pause that a schedule can make: from 29 February 2096 to that of 2104. */
 const HORIZON = 9 * 366 * DAY;
 

@@ -1,9 +1,10 @@
 /** A window after each tick, inside which its run starts (CR-18): spreads the load of schedules that share a boundary. */
 import { parseDuration } from '../lib/duration.ts';
 import { hashNumber } from '../lib/hash.ts';
+import { MINUTE, SECOND } from '../lib/time.ts';
 
-const SHORTEST = 1_000;
-const LONGEST = 5 * 60_000;
+const SHORTEST = SECOND;
+const LONGEST = 5 * MINUTE;
 
 /** Milliseconds; null unless the text is a duration from `1s` to `5m`. */
 export function parseJitter(text: string): number | null {

@@ -4,11 +4,10 @@
  *   2. A wall-clock time that comes twice fires at its first pass only, if the hour is fixed: a number, a list or a range.
  *   3. With `*` or a step as the hour it fires at both.
  */
+import { DAY } from '../lib/time.ts';
 import { firstMinute } from './calendar.ts';
 import type { Schedule } from './schedule.ts';
 import { firstChange, type Zone } from './zone.ts';
-
-const DAY = 86_400_000;
 
 /** The first instant strictly after `after` at which the schedule fires. Both in milliseconds since 1970. */
 export function nextAfter(schedule: Schedule, after: number): number {

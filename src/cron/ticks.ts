@@ -1,6 +1,6 @@
 /** The ticks of one function: the instants at which any of its schedules fires, each once (CR-5, CR-6). */
+import { MINUTE } from '../lib/time.ts';
 import { bisect } from './bisect.ts';
-import { MINUTE } from './calendar.ts';
 import { nextAfter } from './next.ts';
 import type { Schedule } from './schedule.ts';
 

@@ -1,4 +1,5 @@
 /** Time zones, by the rules that the runtime's Intl knows. */
+import { DAY } from '../lib/time.ts';
 import { bisect } from './bisect.ts';
 
 export interface Zone {
@@ -9,7 +10,7 @@ export interface Zone {
 export const UTC: Zone = { offsetAt: () => 0 };
 
 /** No zone puts its clocks twice within so short a time: Gaza does within seven days. */
-const STRIDE = 3 * 86_400_000;
+const STRIDE = 3 * DAY;
 
 /** `GMT`, `GMT+05:30`, and `GMT-00:44:30` as in Liberia until 1972. */
 const OFFSET = /GMT(?:([+-])(\d\d):(\d\d)(?::(\d\d))?)?$/;

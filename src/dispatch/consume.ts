@@ -7,7 +7,7 @@ import type { StoredEvent } from '../protocol/event.ts';
 import { eventsMessage } from '../protocol/message.ts';
 import { bury, type DeliveryDeps, giveBack, issueText, type Message } from './delivery.ts';
 import { giveUp } from './give-up.ts';
-import { chunks } from './pool.ts';
+import { chunks } from '../lib/chunks.ts';
 import { dispatchWave, type Outcomes, type WaveDeps } from './wave.ts';
 
 export type EventsDeps = WaveDeps & DeliveryDeps;

@@ -3,10 +3,10 @@
  * event that has failed so often itself is given up. Whatever goes wrong in here is nobody's failure: the event is tried again.
  */
 import { ulidTime } from '../lib/ulid.ts';
-import { MINUTE } from '../protocol/limits.ts';
+import { MINUTE } from '../lib/time.ts';
 import type { DeadMessage } from '../protocol/message.ts';
 import type { Clock, Log, Sender, Store } from '../ports.ts';
-import { chunks } from './pool.ts';
+import { chunks } from '../lib/chunks.ts';
 import type { Outcomes } from './wave.ts';
 
 export interface GiveUpDeps {

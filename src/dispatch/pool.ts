@@ -14,9 +14,3 @@ export async function inPool<Item, Result>(
   await Promise.all(Array.from({ length: Math.min(size, items.length) }, worker));
   return results;
 }
-
-export function chunks<Item>(items: readonly Item[], size: number): Item[][] {
-  const all: Item[][] = [];
-  for (let i = 0; i < items.length; i += size) all.push(items.slice(i, i + size));
-  return all;
-}

@@ -2,12 +2,14 @@
  * What closes the gaps that no transaction closes, again and again: events stored but not dispatched, runs of whose end the index
  * was not told, and what has expired. Every piece is bounded, may be repeated, and is tried whatever became of the others.
  */
-import { DAY, HOUR, MINUTE, SECOND } from '../protocol/limits.ts';
+import { chunks } from '../lib/chunks.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../lib/time.ts';
+import { limits } from '../protocol/limits.ts';
 import type { EventsMessage } from '../protocol/message.ts';
 import type { RunEnding } from '../protocol/run.ts';
 import type { Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
 import { concludeRuns, type EndingDeps } from './close.ts';
-import { chunks, inPool } from './pool.ts';
+import { inPool } from './pool.ts';
 
 export interface SweepDeps extends EndingDeps {
   store: Store;
@@ -26,8 +28,8 @@ export type Resent = Map<string, { at: number; wait: number }>;
 const FORGOTTEN = 5 * SECOND;
 const RESENT_WAIT = { first: 30 * SECOND, most: 10 * MINUTE };
 const CHECK = { grace: { least: 10 * SECOND, most: MINUTE }, least: 30 * SECOND, most: HOUR, sleeping: DAY };
-/** Pieces of one sweep. Ten ids to a message: their events may be large, and its consumer holds them all at once. */
-const BOUND = { events: 1_000, idsPerMessage: 10, runs: 500, expired: 500, atOnce: 24 };
+/** Pieces of one sweep. */
+const BOUND = { events: 1_000, runs: 500, expired: 500, atOnce: 24 };
 const NEXT = { busy: 5 * SECOND, idle: MINUTE };
 
 /** @returns when the next sweep is due, in milliseconds from now. */
@@ -65,7 +67,7 @@ async function resend({ store, events, clock, resent }: SweepDeps): Promise<bool
   const waiting = new Set(ids);
   for (const id of resent.keys()) if (!waiting.has(id)) resent.delete(id);
   const due = ids.filter((id) => (resent.get(id)?.at ?? 0) <= now);
-  if (due.length > 0) await events.send(chunks(due, BOUND.idsPerMessage).map((group) => ({ ids: group })));
+  if (due.length > 0) await events.send(chunks(due, limits.messageIds).map((group) => ({ ids: group })));
   for (const id of due) {
     const wait = Math.min((resent.get(id)?.wait ?? RESENT_WAIT.first / 2) * 2, RESENT_WAIT.most);
     resent.set(id, { at: now + wait, wait });

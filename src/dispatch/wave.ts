@@ -5,7 +5,7 @@
  * may be repeated: admission answers only what is still open, and run ids are derived.
  */
 import { indexFunctions, plan, readsUser } from '../match/plan.ts';
-import { SECOND } from '../protocol/limits.ts';
+import { SECOND } from '../lib/time.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
 import type { Clock, Functions, Log, QueuedRun, Runs, Seal, Store, Waits } from '../ports.ts';

@@ -9,7 +9,7 @@
  */
 import type { Log, Sender, Store } from '../ports.ts';
 import type { StoredEvent } from '../protocol/event.ts';
-import { SECOND } from '../protocol/limits.ts';
+import { SECOND } from '../lib/time.ts';
 import type { EventsMessage } from '../protocol/message.ts';
 import { pack } from './pack.ts';
 import { within, type Timer } from './patience.ts';

@@ -1,7 +1,7 @@
 /** Internal ids of events: the same for a repeat of the same request (EA-25), unique otherwise. */
 import { sha256Bytes } from '../lib/hash.ts';
 import { ulid } from '../lib/ulid.ts';
-import { DAY } from '../protocol/limits.ts';
+import { DAY } from '../lib/time.ts';
 import type { Entropy } from '../ports.ts';
 
 /** The id of event number `index` of a request. */

@@ -1,8 +1,8 @@
 /** Events to queue messages: as many to a message as fit. */
+import { chunks } from '../lib/chunks.ts';
 import { utf8Length } from '../lib/json.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import { limits } from '../protocol/limits.ts';
-import type { EventsMessage } from '../protocol/message.ts';
 
 export interface Packed {
   /** Messages that carry whole events: all that the consumer needs. */
@@ -13,8 +13,6 @@ export interface Packed {
 
 /** `{"events":[],"ids":[]}` */
 const ENVELOPE = 24;
-/** A consumer holds all events of one message at once, each of up to `limits.eventBytes`. */
-const IDS_PER_MESSAGE = 10;
 
 export function pack(events: readonly StoredEvent[]): Packed {
   const whole: Packed['whole'] = [];
@@ -36,12 +34,5 @@ export function pack(events: readonly StoredEvent[]): Packed {
     bytes += size;
   }
   if (open.length > 0) whole.push({ events: open });
-  return { whole, byId: byId(ids) };
-}
-
-function byId(ids: string[]): Packed['byId'] {
-  const messages: Packed['byId'] = [];
-  for (let i = 0; i < ids.length; i += IDS_PER_MESSAGE)
-    messages.push({ ids: ids.slice(i, i + IDS_PER_MESSAGE) });
-  return messages satisfies EventsMessage[];
+  return { whole, byId: chunks(ids, limits.messageIds).map((group) => ({ ids: group })) };
 }

@@ -1,4 +1,5 @@
 /** Duration texts (DU-3 to DU-5): one or more `<decimal><unit>` groups, e.g. `1h30m`, `2.5 days`, `18h 30m`. */
+import { DAY, HOUR, MINUTE, SECOND } from './time.ts';
 
 const UNITS: Record<string, number> = {
   ns: 1e-6,
@@ -9,11 +10,11 @@ const UNITS: Record<string, number> = {
   msecs: 1,
   millisecond: 1,
   milliseconds: 1,
-  ...named(1_000, 's', 'sec', 'secs', 'second', 'seconds'),
-  ...named(60_000, 'm', 'min', 'mins', 'minute', 'minutes'),
-  ...named(3_600_000, 'h', 'hr', 'hrs', 'hour', 'hours'),
-  ...named(86_400_000, 'd', 'day', 'days'),
-  ...named(604_800_000, 'w', 'week', 'weeks'),
+  ...named(SECOND, 's', 'sec', 'secs', 'second', 'seconds'),
+  ...named(MINUTE, 'm', 'min', 'mins', 'minute', 'minutes'),
+  ...named(HOUR, 'h', 'hr', 'hrs', 'hour', 'hours'),
+  ...named(DAY, 'd', 'day', 'days'),
+  ...named(7 * DAY, 'w', 'week', 'weeks'),
 };
 
 const GROUP = /(\d+(?:\.\d+)?|\.\d+)\s*([a-zµ]+)\s*/y;

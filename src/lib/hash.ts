@@ -2,6 +2,7 @@
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
+import { ulid } from './ulid.ts';
 
 /** Lower-case hex SHA-1 of the text's UTF-8: the id of a step on the wire (MX-13). */
 export function sha1Hex(text: string): string {
@@ -20,6 +21,11 @@ export function sha256Hex(text: string): string {
 export function hashNumber(text: string, below: number): number {
   const [a = 0, b = 0, c = 0, d = 0] = sha256Bytes(text);
   return (((a << 24) | (b << 16) | (c << 8) | d) >>> 0) % below;
+}
+
+/** A ULID of the given time that otherwise depends on the text alone: made again, it is the same. */
+export function hashUlid(ms: number, text: string): string {
+  return ulid(ms, sha256Bytes(text).slice(0, 10));
 }
 
 /** A UUID that depends on the text alone (version 8, RFC 9562). */

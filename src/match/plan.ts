@@ -2,8 +2,8 @@
 import { compile, type Expression } from '../expr/expression.ts';
 import { type Verdict, verdict } from '../expr/results.ts';
 import { readsUser as mentionsUser } from '../expr/syntax.ts';
-import { sha256Bytes } from '../lib/hash.ts';
-import { ulid, ulidTime } from '../lib/ulid.ts';
+import { hashUlid } from '../lib/hash.ts';
+import { ulidTime } from '../lib/ulid.ts';
 import { type EventView, eventView, failureChain, type StoredEvent } from '../protocol/event.ts';
 import type { FunctionConfig } from '../protocol/function.ts';
 import type { RunStart } from '../protocol/run.ts';
@@ -161,7 +161,7 @@ function listeners(index: TriggerIndex, name: string): Listener[] {
  * moment, and differs when a sender repeats a request without one.
  */
 function runId({ env, internalId }: StoredEvent, functionId: string): string {
-  return ulid(ulidTime(internalId), sha256Bytes(`${env}:${internalId}:${functionId}`).slice(0, 10));
+  return hashUlid(ulidTime(internalId), `${env}:${internalId}:${functionId}`);
 }
 
 function add(map: Map<string, Listener[]>, key: string, listener: Listener): void {

@@ -2,13 +2,10 @@
  * Every documented limit, in one place (LM group of the functions specification, EVT and EA groups of the events one).
  * Sizes are bytes of UTF-8 JSON, times are milliseconds.
  */
+import { DAY, HOUR, MINUTE, SECOND } from '../lib/time.ts';
 
 const KB = 1024;
 const MB = 1024 * KB;
-export const SECOND = 1_000;
-export const MINUTE = 60 * SECOND;
-export const HOUR = 60 * MINUTE;
-export const DAY = 24 * HOUR;
 
 export const limits = {
   /** Characters (code points) of an event name (EVT-3, TR-20). */
@@ -48,6 +45,8 @@ export const limits = {
   /** A queue message holds 128 KB, its overhead included, and is billed by 64 KB: a larger event travels by id alone. */
   messageBytes: 60 * KB,
   messageEvents: 100,
+  /** Ids in one message: its consumer holds all their events at once, each of up to `eventBytes`. */
+  messageIds: 10,
   /** SQLite rows hold 2 MB: longer texts are stored in pieces of this many UTF-16 units (three bytes each at most). */
   rowText: 600_000,
 } as const;

@@ -10,8 +10,9 @@ import type { InvokeFunction, WaitForEvent } from '../protocol/op.ts';
 import type { StepAnswer } from '../protocol/run.ts';
 import { callHandler, executing } from './entry.ts';
 import { askEffects, cancelKeys } from './finish.ts';
-import { moment } from './retry.ts';
-import type { Ask, RunState, WaitingStep } from './state.ts';
+import { tooLarge } from './handler.ts';
+import { moment, tooLong } from './retry.ts';
+import { openAsk, type Ask, type RunState, type WaitingStep } from './state.ts';
 import { failedForGood, goOn, isOneTooMany, settlement, stepBase, stepLimit } from './settle.ts';
 import { nothing, type Transition } from './transition.ts';
 
@@ -20,7 +21,7 @@ export function asks(state: RunState, op: WaitForEvent | InvokeFunction, now: nu
   if (state.steps.has(op.id) || state.live.steps.has(op.id) || state.run.cancelAt !== null) return nothing;
   if (isOneTooMany(state, op.id)) return stepLimit(state, now);
   const due = moment(op.timeout, now);
-  if (due - now > limits.sleep) return failedForGood(state, op, tooLong(op), now);
+  if (due - now > limits.sleep) return failedForGood(state, op, askTooLong(op), now);
   const step: WaitingStep = {
     ...stepBase(state, op, now),
     state: 'waiting',
@@ -44,12 +45,9 @@ function askOf(op: WaitForEvent | InvokeFunction, now: number): Ask {
   return { for: 'event', event: op.event, expression: op.expression, since };
 }
 
-function tooLong(op: WaitForEvent | InvokeFunction): SerializedError {
-  const what = op.op === 'WaitForEvent' ? 'a wait for an event' : 'an invocation';
-  return {
-    name: 'TimeoutTooLong',
-    message: `${what} may last at most ${limits.sleep / 86_400_000} days (WE-19)`,
-  };
+function askTooLong({ op }: WaitForEvent | InvokeFunction): SerializedError {
+  const what = op === 'WaitForEvent' ? 'a wait for an event' : 'an invocation';
+  return tooLong('TimeoutTooLong', what, 'WE-19');
 }
 
 export function acknowledged(state: RunState, key: string): Transition {
@@ -69,13 +67,8 @@ export function answered(state: RunState, id: string, answer: StepAnswer, now: n
   if (step?.state !== 'waiting' || step.ask === undefined) return nothing;
   const size = utf8Length(answer.data);
   if (answer.ok && size <= limits.outputBytes) return settled(state, step, true, answer.data, now);
-  const error = answer.ok ? outputTooLarge(size) : answer.data;
+  const error = answer.ok ? JSON.stringify(tooLarge('StepOutputTooLarge', 'the answer', size)) : answer.data;
   return settled(state, step, false, error, now);
-}
-
-function outputTooLarge(size: number): string {
-  const message = `the answer is ${size} bytes of JSON, the limit is ${limits.outputBytes}`;
-  return JSON.stringify({ name: 'StepOutputTooLarge', message } satisfies SerializedError);
 }
 
 function settled(
@@ -124,11 +117,6 @@ export function askAgain(state: RunState, now: number): Transition {
 }
 
 export function openAsks(state: RunState): string[] {
-  const waiting = [...state.waiting.keys()].filter((id) => isAsk(state, id));
+  const waiting = [...state.waiting.keys()].filter((id) => openAsk(state, id) !== undefined);
   return [...cancelKeys(state), ...waiting];
-}
-
-function isAsk({ steps }: RunState, id: string): boolean {
-  const step = steps.get(id);
-  return step?.state === 'waiting' && step.ask !== undefined;
 }

@@ -2,9 +2,8 @@
  * What follows from the end of a run, derived from its stored state: asked for twice, it is the same, ids included. So nothing has
  * to be remembered between the end and the telling, and a crash neither loses nor doubles an event (SY-16).
  */
-import { sha256Bytes } from '../lib/hash.ts';
+import { hashUlid } from '../lib/hash.ts';
 import type { JsonObject, Json } from '../lib/json.ts';
-import { ulid } from '../lib/ulid.ts';
 import type { SerializedError } from '../protocol/error.ts';
 import { CANCELLED, eventView, FAILED, failureChain, FINISHED, type StoredEvent } from '../protocol/event.ts';
 import type { RunEnding, StepAnswer } from '../protocol/run.ts';
@@ -52,8 +51,8 @@ function endEvents(
 }
 
 function endEvent({ config }: RunState, at: number, name: string, data: JsonObject): StoredEvent {
-  const entropy = sha256Bytes(`${config.runId}:${name}`).slice(0, 10);
-  const base = { internalId: ulid(at, entropy), env: config.env, name, data, ts: at, receivedAt: at };
+  const internalId = hashUlid(at, `${config.runId}:${name}`);
+  const base = { internalId, env: config.env, name, data, ts: at, receivedAt: at };
   // Failed and cancelled carry the run's id (wire 4.4).
   return name === FINISHED ? base : { ...base, id: config.runId };
 }

@@ -1,5 +1,5 @@
 /** Entering the handler: at the start, at a retry, after a loss. */
-import { MINUTE, SECOND } from '../protocol/limits.ts';
+import { MINUTE, SECOND } from '../lib/time.ts';
 import { askEffects, cancelKeys, fail, finish } from './finish.ts';
 import type { Live, Run, RunConfig, RunState } from './state.ts';
 import { nothing, type Changes, type Effect, type Transition } from './transition.ts';

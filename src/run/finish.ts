@@ -1,6 +1,6 @@
 /** The ends of a run. After these nothing of it changes any more. */
 import type { SerializedError } from '../protocol/error.ts';
-import type { Run, RunState } from './state.ts';
+import { openAsk, type Run, type RunState } from './state.ts';
 import { nothing, type Changes, type Effect, type Transition } from './transition.ts';
 
 type Status = NonNullable<Run['end']>['status'];
@@ -49,18 +49,14 @@ export function cancelKeys({ config }: Pick<RunState, 'config'>): string[] {
 
 /** Waits for events that nobody is left to wait for. If this is lost, the run answers `gone` to whoever resumes it. */
 function dropped(state: RunState): Effect[] {
-  const events = [...state.waiting.keys()].filter((id) => {
-    const step = state.steps.get(id);
-    return step?.state === 'waiting' && step.ask?.for === 'event';
-  });
+  const events = [...state.waiting.keys()].filter((id) => openAsk(state, id)?.for === 'event');
   const keys = [...cancelKeys(state), ...events];
   return keys.length === 0 ? [] : [{ type: 'drop', keys }];
 }
 
-export function askEffects({ steps }: RunState, keys: Iterable<string>, now: number): Effect[] {
+export function askEffects(state: RunState, keys: Iterable<string>, now: number): Effect[] {
   return [...keys].map((key) => {
-    const step = steps.get(key);
-    const isDue = step?.state === 'waiting' && step.ask?.for === 'event' && step.due <= now;
+    const isDue = openAsk(state, key)?.for === 'event' && (state.waiting.get(key) ?? Infinity) <= now;
     return { type: isDue ? 'expire' : 'ask', key };
   });
 }

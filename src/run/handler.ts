@@ -13,14 +13,14 @@ export function handlerReturned(state: RunState, output: string, now: number): T
   if (run.cancelAt !== null) return finish(state, run, 'Cancelled', output, now);
   const size = utf8Length(output);
   if (size > limits.outputBytes)
-    return fail(state, run, tooLarge('FunctionOutputTooLarge', 'function', size), now);
+    return fail(state, run, tooLarge('FunctionOutputTooLarge', "the function's output", size), now);
   return finish(state, run, 'Completed', output, now);
 }
 
 export function tooLarge(name: string, what: string, size: number): SerializedError {
   return {
     name,
-    message: `the ${what}'s output is ${size} bytes of JSON, the limit is ${limits.outputBytes}`,
+    message: `${what} is ${size} bytes of JSON, the limit is ${limits.outputBytes}`,
   };
 }
 

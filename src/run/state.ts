@@ -124,6 +124,24 @@ export function currentAttempt(state: RunState, id: string): number | null {
   return step.state === 'settled' ? null : step.attempt;
 }
 
+/** What a waiting step has asked for; undefined where it has not, or does not wait. */
+export function openAsk({ steps }: RunState, id: string): Ask | undefined {
+  const step = steps.get(id);
+  return step?.state === 'waiting' ? step.ask : undefined;
+}
+
+/** Whether the timer of a waiting step counts: not while it executes, or is asked for. */
+export function isTimed({ live }: RunState, id: string): boolean {
+  return !live.steps.has(id) && !live.asks.has(id);
+}
+
+/** When the run is out of time (TO-5). */
+export function finishBy({ config, run }: RunState): number {
+  return config.finishWithin === null || run.startedAt === null
+    ? Infinity
+    : run.startedAt + config.finishWithin;
+}
+
 /** When the object must wake next; null when it need not. The object's one alarm is always this. */
 export function nextAlarm(state: RunState): number | null {
   if (state.run.end !== null) return null;
@@ -133,10 +151,8 @@ export function nextAlarm(state: RunState): number | null {
   return next === Infinity ? null : next;
 }
 
-function nextDue({ run, config, waiting, live }: RunState): number {
-  let next = run.due ?? Infinity;
-  if (config.finishWithin !== null && run.startedAt !== null)
-    next = Math.min(next, run.startedAt + config.finishWithin);
-  for (const [id, due] of waiting) if (due < next && !live.steps.has(id) && !live.asks.has(id)) next = due;
+function nextDue(state: RunState): number {
+  let next = Math.min(state.run.due ?? Infinity, finishBy(state));
+  for (const [id, due] of state.waiting) if (due < next && isTimed(state, id)) next = due;
   return next;
 }

@@ -7,7 +7,7 @@ import { askDue, asks } from './asks.ts';
 import { afterLoss, callHandler, executing, progress, runLost, WATCHDOG } from './entry.ts';
 import { finish } from './finish.ts';
 import { overdue, tooLarge } from './handler.ts';
-import { moment, retryAt } from './retry.ts';
+import { moment, retryAt, tooLong } from './retry.ts';
 import {
   afterStep,
   changed,
@@ -21,7 +21,7 @@ import {
   stepLimit,
   type StepBase,
 } from './settle.ts';
-import { currentAttempt, type Run, type RunState, type WaitingStep } from './state.ts';
+import { currentAttempt, isTimed, type Run, type RunState, type WaitingStep } from './state.ts';
 import { nothing, type Changes, type Transition } from './transition.ts';
 
 interface Begin {
@@ -73,7 +73,7 @@ function late(state: RunState, op: Op): Transition {
 function succeeded(state: RunState, op: StepRun, now: number): Transition {
   const size = utf8Length(op.data);
   if (size > limits.outputBytes) {
-    return failedForGood(state, op, tooLarge('StepOutputTooLarge', 'step', size), now);
+    return failedForGood(state, op, tooLarge('StepOutputTooLarge', "the step's output", size), now);
   }
   const step = settle(state, op, true, size, now);
   return goOn(state, { step: { step, data: op.data }, stopped: op.id }, now);
@@ -103,11 +103,7 @@ function sleeps(state: RunState, op: Sleep, now: number): Transition {
   if (isOneTooMany(state, op.id)) return stepLimit(state, now);
   const due = moment(op.until, now);
   if (due - now > limits.sleep) {
-    const error = {
-      name: 'SleepTooLong',
-      message: `a sleep may last at most ${limits.sleep / 86_400_000} days (SL-4)`,
-    };
-    return failedForGood(state, op, error, now);
+    return failedForGood(state, op, tooLong('SleepTooLong', 'a sleep', 'SL-4'), now);
   }
   if (due <= now) return slept(state, stepBase(state, op, now), now);
   const step: WaitingStep = { ...stepBase(state, op, now), state: 'waiting', attempt: 0, due };
@@ -117,14 +113,7 @@ function sleeps(state: RunState, op: Sleep, now: number): Transition {
 /** A sleep that is over resumes the handler; a retry that is due runs the step alone, in an entry of its own (PA-3). */
 export function stepDue(state: RunState, id: string, now: number): Transition {
   const step = state.steps.get(id);
-  if (
-    step === undefined ||
-    step.state === 'settled' ||
-    step.due > now ||
-    state.live.steps.has(id) ||
-    state.live.asks.has(id)
-  )
-    return nothing;
+  if (step === undefined || step.state === 'settled' || step.due > now || !isTimed(state, id)) return nothing;
   if (state.run.cancelAt !== null) return nothing;
   if (step.op === 'Sleep') return slept(state, step, now);
   if (step.ask !== undefined) return askDue(state, step, step.ask, now);

@@ -1,6 +1,6 @@
 /** Which inputs the clock brings. */
 import { openAsks } from './asks.ts';
-import type { RunState } from './state.ts';
+import { finishBy, isTimed, type RunState } from './state.ts';
 import type { RunInput } from './transition.ts';
 
 /**
@@ -17,9 +17,7 @@ export function dueInputs(state: RunState, now: number): RunInput[] {
     inputs.push({ type: 'entryOverdue' });
   }
   if (run.cancelAt === null) inputs.push(...due(state, now));
-  const { finishWithin } = config;
-  if (finishWithin !== null && run.startedAt !== null && run.startedAt + finishWithin <= now)
-    inputs.push({ type: 'cancelled' });
+  if (finishBy(state) <= now) inputs.push({ type: 'cancelled' });
   if (live.phase !== 'parked' && (live.phase === 'unknown' ? inputs.length === 0 : live.watchdog <= now)) {
     inputs.push({ type: 'watchdog' });
   }
@@ -27,9 +25,10 @@ export function dueInputs(state: RunState, now: number): RunInput[] {
   return inputs;
 }
 
-function due({ run, waiting, live }: RunState, now: number): RunInput[] {
+function due(state: RunState, now: number): RunInput[] {
+  const { run, waiting } = state;
   const entry: RunInput[] = run.due !== null && run.due <= now ? [{ type: 'entryDue' }] : [];
-  const steps = [...waiting].filter(([id, at]) => at <= now && !live.steps.has(id) && !live.asks.has(id));
+  const steps = [...waiting].filter(([id, at]) => at <= now && isTimed(state, id));
   return [
     ...entry,
     ...steps.toSorted((a, b) => a[1] - b[1]).map(([id]): RunInput => ({ type: 'stepDue', id })),

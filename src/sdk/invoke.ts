@@ -1,6 +1,6 @@
 /** Invoking other functions: which one, with what, and what comes of it (ST-18, ST-19, IV group). */
 import { isObject } from '../lib/json.ts';
-import { DAY } from '../protocol/limits.ts';
+import { DAY } from '../lib/time.ts';
 import type { ReachedStep } from './execution.ts';
 import type { EventOf, EventPayload, InternalEvents } from './events.ts';
 import { isInngestFunction, type InngestFunction, type TYPES } from './function.ts';

@@ -1,6 +1,6 @@
 /** Time as ranges of ids: what lets lists and expiry walk a primary key in place of an index on time. */
 import { ulid } from '../lib/ulid.ts';
-import { DAY } from '../protocol/limits.ts';
+import { DAY } from '../lib/time.ts';
 
 /** How far the time in an internal id may be from its receipt: it can come from the sender's clock (EA-25). */
 const SKEW = DAY;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { HOUR } from '../../src/protocol/limits.ts';
+import { HOUR } from '../../src/lib/time.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
 import { apiWorld, view } from './world.ts';
 

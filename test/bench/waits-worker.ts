@@ -1,12 +1,12 @@
 /** The Worker of the waits bench: real waits objects, a history without events, and runs that take what they are told at once. */
 import { waitsObject } from '../../durable-objects/waits.ts';
 import { systemClock } from '../../src/clock.ts';
-import { chunks } from '../../src/dispatch/pool.ts';
+import { chunks } from '../../src/lib/chunks.ts';
 import type { Env } from '../../src/env.ts';
 import { systemTimer } from '../../src/ingest/patience.ts';
 import { consoleLog } from '../../src/log.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import { HOUR } from '../../src/protocol/limits.ts';
+import { HOUR } from '../../src/lib/time.ts';
 import type { WaitsRpc } from '../../src/protocol/rpc.ts';
 import type { Wait } from '../../src/protocol/wait.ts';
 

@@ -4,7 +4,8 @@ import { splitText } from '../../src/lib/json.ts';
 import { ulid } from '../../src/lib/ulid.ts';
 import type { DueRun, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import { DAY, HOUR, limits, MINUTE } from '../../src/protocol/limits.ts';
+import { limits } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE } from '../../src/lib/time.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
 
 /** What `make` gives the store as its retention. */

@@ -1,4 +1,4 @@
-import { MINUTE } from '../../src/protocol/limits.ts';
+import { MINUTE } from '../../src/lib/time.ts';
 import { describe, expect, test } from 'vitest';
 import { consumeRuns } from '../../src/dispatch/close.ts';
 import { consumeEvents } from '../../src/dispatch/consume.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { consumeEvents } from '../../src/dispatch/consume.ts';
 import { sweep } from '../../src/dispatch/sweep.ts';
-import { DAY, HOUR } from '../../src/protocol/limits.ts';
+import { DAY, HOUR } from '../../src/lib/time.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
 import { dispatchWorld, ending, TestMessage } from './world.ts';

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { acceptEvents, acceptRequest } from '../../src/ingest/accept.ts';
 import { Refusal } from '../../src/ingest/refusal.ts';
 import { isEarlierSibling, isUlid } from '../../src/lib/ulid.ts';
-import { DAY, limits } from '../../src/protocol/limits.ts';
+import { limits } from '../../src/protocol/limits.ts';
+import { DAY } from '../../src/lib/time.ts';
 import { idAt, NOW, settle, world } from './world.ts';
 
 type World = ReturnType<typeof world>;

@@ -3,7 +3,7 @@ import type { IntakeDeps } from '../../src/ingest/accept.ts';
 import { aesSeal } from '../../src/keys/seal.ts';
 import type { Clock, Entropy, Log, Sender, Store } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import { DAY } from '../../src/protocol/limits.ts';
+import { DAY } from '../../src/lib/time.ts';
 import type { DeadMessage, EventsMessage } from '../../src/protocol/message.ts';
 import { memoryStore } from '../fakes/store.ts';
 

@@ -1,7 +1,7 @@
 /** What runs get of others, and others of them: the results of what they invoked, the events that they waited for, the events about their ends. */
 import type { EventRecord } from '../../src/ports.ts';
 import { CANCELLED, FAILED, FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
-import { HOUR } from '../../src/protocol/limits.ts';
+import { HOUR } from '../../src/lib/time.ts';
 import type { SettledStep } from '../../src/run/state.ts';
 import type { Scene } from './invariants.ts';
 import type { RunObject } from './objects.ts';

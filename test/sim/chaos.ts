@@ -1,5 +1,5 @@
 /** What befalls the world between two of its turns. */
-import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { SimEngine } from './engine.ts';
 import type { Faults } from './faults.ts';
 import type { RunObject } from './objects.ts';

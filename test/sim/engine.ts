@@ -8,7 +8,7 @@ import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
 import type { Log, Runs, Waits } from '../../src/ports.ts';
-import { DAY } from '../../src/protocol/limits.ts';
+import { DAY } from '../../src/lib/time.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
 import type { Bug } from './bugs.ts';

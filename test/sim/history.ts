@@ -2,7 +2,7 @@
  * One history: events are sent, functions run, things go wrong, the world heals and comes to rest. All of it follows from the seed and
  * from nothing else.
  */
-import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { NO_BUG, type Bug } from './bugs.ts';
 import { evictAll, strike } from './chaos.ts';
 import { RETENTION, SimEngine } from './engine.ts';

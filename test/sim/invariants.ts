@@ -1,7 +1,8 @@
 /** What must hold once the world is at rest, whatever happened before. */
 import type { RunRecord } from '../../src/ports.ts';
 import type { Json } from '../../src/lib/json.ts';
-import { HOUR, limits, SECOND } from '../../src/protocol/limits.ts';
+import { limits } from '../../src/protocol/limits.ts';
+import { HOUR, SECOND } from '../../src/lib/time.ts';
 import type { Run } from '../../src/run/state.ts';
 import { Answers } from './answers.ts';
 import { checkDead } from './dead.ts';

@@ -3,7 +3,7 @@
  * in time decides (which branch was first) is taken as the handler saw it; that it always saw the same is checked elsewhere.
  */
 import { never as unreachable } from '../../src/lib/never.ts';
-import { SECOND } from '../../src/protocol/limits.ts';
+import { SECOND } from '../../src/lib/time.ts';
 import type { Node, Program, SiteNode, StepNode } from './programs.ts';
 
 export interface Expected {

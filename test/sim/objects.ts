@@ -8,7 +8,7 @@ import { RunOwner, type JournalPort, type OwnerDeps } from '../../durable-object
 import type { Caller, RunHandle } from '../../src/call/caller.ts';
 import { EmbeddedCaller, type EmbeddedDeps } from '../../src/call/embedded.ts';
 import type { Log } from '../../src/ports.ts';
-import { MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { RunRpc } from '../../src/protocol/rpc.ts';
 import type { RunEnding } from '../../src/protocol/run.ts';
 import type { apply } from '../../src/run/apply.ts';

@@ -1,6 +1,6 @@
 /** Functions as data: generated from a seed, played as real handlers (user-code.ts) and worked out on paper (model.ts). */
 import { never as unreachable } from '../../src/lib/never.ts';
-import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { CANCELLED, FAILED, failureChain, FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
 import type { Random } from './random.ts';
 

@@ -3,7 +3,7 @@
  */
 import type { Sender } from '../../src/ports.ts';
 import type { Message } from '../../src/dispatch/delivery.ts';
-import { MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import { Fault, type Faults } from './faults.ts';
 import { Life, within } from './life.ts';
 import type { World } from './world.ts';

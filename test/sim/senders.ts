@@ -1,7 +1,7 @@
 /** Those outside: senders of events, who try again where they can, and somebody who cancels runs. */
 import { acceptRequest, type IntakeDeps } from '../../src/ingest/accept.ts';
 import { Refusal } from '../../src/ingest/refusal.ts';
-import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { Fault } from './faults.ts';
 import { Life, within } from './life.ts';
 import { untilDeath } from './objects.ts';

@@ -1,5 +1,5 @@
 /** The outside world as the user code of one incarnation has it. */
-import { SECOND } from '../../src/protocol/limits.ts';
+import { SECOND } from '../../src/lib/time.ts';
 import { type Life, never } from './life.ts';
 import type { Stage } from './user-code.ts';
 import type { RunWatch } from './watch.ts';

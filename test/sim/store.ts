@@ -1,6 +1,6 @@
 /** The store behind a network: slow at times, and failing before or after it did what it was asked. */
 import type { EventRecord, Store } from '../../src/ports.ts';
-import { MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import { memoryStore } from '../fakes/store.ts';
 import { FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
 import { Fault, type Faults } from './faults.ts';

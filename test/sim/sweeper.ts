@@ -1,7 +1,7 @@
 /** The sweeper's object: durable-objects/sweeper.ts without the platform, around the real sweep. */
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { SweeperRpc } from '../../src/protocol/rpc.ts';
-import { HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { Life, within } from './life.ts';
 import type { World } from './world.ts';
 

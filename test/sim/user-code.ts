@@ -2,7 +2,7 @@
 import { never as unreachable } from '../../src/lib/never.ts';
 import { RetryAfterError, NonRetriableError } from '../../src/sdk/errors.ts';
 import type { stepTools } from '../../src/sdk/tools.ts';
-import { SECOND } from '../../src/protocol/limits.ts';
+import { SECOND } from '../../src/lib/time.ts';
 import { never } from './life.ts';
 import {
   CHILD,

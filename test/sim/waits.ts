@@ -7,7 +7,7 @@ import type { ObjectStorage } from '../../durable-objects/storage.ts';
 import { systemTimer } from '../../src/ingest/patience.ts';
 import type { Log, Store, Waiters } from '../../src/ports.ts';
 import { eventView } from '../../src/protocol/event.ts';
-import { MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { WaitsRpc } from '../../src/protocol/rpc.ts';
 import { emptyDisk, memoryWaitsStorage, type WaitsDisk } from '../fakes/waits.ts';
 import { Fault, type Faults } from './faults.ts';

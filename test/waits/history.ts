@@ -3,7 +3,7 @@
  * Then all is put right and runs to its end, and what came of every wait is held against the history of events.
  */
 import { byReceipt } from '../../src/match/waits.ts';
-import { SECOND } from '../../src/protocol/limits.ts';
+import { SECOND } from '../../src/lib/time.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { EventRecord } from '../../src/ports.ts';
 import type { Wait } from '../../src/protocol/wait.ts';

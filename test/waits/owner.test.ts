@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { DAY, HOUR, limits, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { limits } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { event, START, waitFor, WaitsWorld, type Told } from './world.ts';
 
 const told = (key: string, n: number): Told => ({

@@ -10,7 +10,7 @@ import {
   type Arbitrary,
 } from 'fast-check';
 import { expect, it } from 'vitest';
-import { SECOND } from '../../src/protocol/limits.ts';
+import { SECOND } from '../../src/lib/time.ts';
 import { History, type Plan } from './history.ts';
 
 /** Histories of each kind; WAITS_RUNS asks for more. */

@@ -4,7 +4,7 @@ import { env, exports } from 'cloudflare:workers';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { traceView } from '../../src/api/views.ts';
 import type { Json } from '../../src/lib/json.ts';
-import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { RunTrace, Waiting } from '../../src/protocol/run.ts';
 import { type FailureEventArgs, NonRetriableError, referenceFunction } from '../../src/sdk/index.ts';
 import {

@@ -13,7 +13,7 @@ import type { Env } from '../../src/env.ts';
 import { objectRuns } from '../../src/objects.ts';
 import type { DeadMessage, EventsMessage } from '../../src/protocol/message.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import { DAY, MINUTE } from '../../src/protocol/limits.ts';
+import { DAY, MINUTE } from '../../src/lib/time.ts';
 import type { RunEnding, RunSummary } from '../../src/protocol/run.ts';
 import { d1Store } from '../../src/store/d1.ts';
 import { anEvent, endedRunsOf, newId, NOW, runsOf, timeStandsStill, turn, unique, until } from './world.ts';

@@ -2,7 +2,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env } from 'cloudflare:workers';
 import { describe, expect, test, vi } from 'vitest';
-import { HOUR, limits, MINUTE } from '../../src/protocol/limits.ts';
+import { limits } from '../../src/protocol/limits.ts';
+import { HOUR, MINUTE } from '../../src/lib/time.ts';
 import type { RunRpc } from '../../src/protocol/rpc.ts';
 import {
   alarmOf,

@@ -4,7 +4,7 @@ import { env } from 'cloudflare:workers';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createWorker } from '../../src/engine.ts';
 import { objectSweeps } from '../../src/objects.ts';
-import { DAY, HOUR, MINUTE, SECOND } from '../../src/protocol/limits.ts';
+import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { d1Store } from '../../src/store/d1.ts';
 import {
   alarmOf,
