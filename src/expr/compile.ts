@@ -3,7 +3,7 @@ import { compileAccess, compileHas } from './access.ts';
 import { compileChain, compileNegate } from './chain.ts';
 import type { Frame } from './fuel.ts';
 import type { Call } from './functions.ts';
-import { compileAnd, compileChoose, compileNot, compileOr } from './logic.ts';
+import { compileChoose, compileJunction, compileNot } from './logic.ts';
 import { compileMacro } from './macros.ts';
 import { never } from '../lib/never.ts';
 import { label, type Node } from './syntax.ts';
@@ -48,9 +48,8 @@ function compileNode(node: Node, by: Compiler): Run {
     case 'negate':
       return compileNegate(node, by);
     case 'and':
-      return compileAnd(node, by);
     case 'or':
-      return compileOr(node, by);
+      return compileJunction(node, by);
     case 'choose':
       return compileChoose(node, by);
     case 'chain':

@@ -24,33 +24,21 @@ function conditions(nodes: readonly Node[], { compile }: Compiler): readonly Con
   return nodes.map((node) => ({ run: compile(node), of: label(node), at: node.at }));
 }
 
-export function compileAnd(node: Extract<Node, { kind: 'and' | 'or' }>, by: Compiler): Run {
+/** `&&` and `||`: one of the two answers decides, whatever failed before it and without what comes after (EX-33). */
+export function compileJunction(node: Extract<Node, { kind: 'and' | 'or' }>, by: Compiler): Run {
   const items = conditions(node.items, by);
+  const decides = node.kind === 'or';
+  const operator = decides ? '||' : '&&';
   return (frame) => {
     let failure: Failure | null = null;
     for (const { run, of, at } of items) {
       const result = run(frame);
-      if (result === true) continue;
-      const value = truthOf(result, '&&', of, at);
-      if (value === false) return false;
-      if (value !== true) failure ??= value;
+      if (result === !decides) continue;
+      const value = truthOf(result, operator, of, at);
+      if (value === decides) return decides;
+      if (typeof value !== 'boolean') failure ??= value;
     }
-    return failure ?? true;
-  };
-}
-
-export function compileOr(node: Extract<Node, { kind: 'and' | 'or' }>, by: Compiler): Run {
-  const items = conditions(node.items, by);
-  return (frame) => {
-    let failure: Failure | null = null;
-    for (const { run, of, at } of items) {
-      const result = run(frame);
-      if (result === false) continue;
-      const value = truthOf(result, '||', of, at);
-      if (value === true) return true;
-      if (value !== false) failure ??= value;
-    }
-    return failure ?? false;
+    return failure ?? !decides;
   };
 }
 

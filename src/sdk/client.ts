@@ -10,6 +10,7 @@ import { postEvents } from './send.ts';
 import { sendHooks, transformPayloads, transformSent } from './sending.ts';
 import { after } from './soon.ts';
 import type { OneOrMany, SendEventOutput } from './steps.ts';
+import { hasTag } from './tag.ts';
 import type { NameOfTriggers, Trigger } from './triggers.ts';
 import type {
   ClientOptions,
@@ -186,11 +187,7 @@ export declare namespace Inngest {
 
 /** Also true of a client that another copy of the package has made (PK-12). */
 export function isInngest(value: unknown): value is Inngest.Any {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    (value as Partial<Inngest.Like>)[Symbol.toStringTag] === TAG
-  );
+  return hasTag(value, TAG);
 }
 
 /** CL-11: a function that lost its `this` fails in a way that does not say so. */

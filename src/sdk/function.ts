@@ -3,6 +3,7 @@ import type { Inngest } from './client.ts';
 import { restoreError } from './errors.ts';
 import { type AnyEvents, internalEvents } from './events.ts';
 import { register, type Registered } from './middleware.ts';
+import { hasTag } from './tag.ts';
 import { cancelConfig, triggerConfig, type Trigger } from './triggers.ts';
 import type { FailureContext, FunctionOptions, HandlerContext } from './types.ts';
 
@@ -127,11 +128,7 @@ class FailureFunction extends InngestFunction<unknown> {
 
 /** Also true of a function that another copy of the package has made (PK-12). */
 export function isInngestFunction(value: unknown): value is InngestFunction.Any {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    (value as Partial<InngestFunction.Like>)[Symbol.toStringTag] === TAG
-  );
+  return hasTag(value, TAG);
 }
 
 function defined(members: Record<string, unknown>): Record<string, unknown> {

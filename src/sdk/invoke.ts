@@ -68,12 +68,18 @@ export function readInvocation(
   invoker: Invoker,
 ): { functionId: string; timeout: Invocation['timeout']; payload: InvocationPayload } {
   if (!isObject(options)) throw new TypeError('step.invoke: expected { function, data }');
-  const { function: target, timeout, data, user, v } = options as Written;
+  const written = options as Written;
+  const { function: target, timeout } = written;
   return {
     functionId: idOf(target, invoker),
     timeout: when(timeout ?? ONE_YEAR, 'step.invoke: timeout'),
-    payload: { data: data ?? {}, ...(user == null ? {} : { user }), ...(v == null ? {} : { v }) },
+    payload: invocationPayload(written),
   };
+}
+
+/** Only these members count; `null` is none. */
+export function invocationPayload({ data, user, v }: Partial<InvocationPayload>): InvocationPayload {
+  return { data: data ?? {}, ...(user == null ? {} : { user }), ...(v == null ? {} : { v }) };
 }
 
 /** FN-31, RF-3, RF-4. */

@@ -5,6 +5,7 @@ import type { InngestFunction } from './function.ts';
 import type { Flat } from './jsonify.ts';
 import { after, fold, isPromise, type Soon } from './soon.ts';
 import type { SendEventOutput } from './steps.ts';
+import { hasTag } from './tag.ts';
 import type { HandlerContext } from './types.ts';
 
 const TAG = 'Inngest.Middleware';
@@ -36,11 +37,7 @@ export declare namespace InngestMiddleware {
 
 /** Also true of a middleware that another copy of the package has made (PK-12). */
 export function isInngestMiddleware(value: unknown): value is InngestMiddleware.Any {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    (value as Partial<InngestMiddleware.Like>)[Symbol.toStringTag] === TAG
-  );
+  return hasTag(value, TAG);
 }
 
 export interface MiddlewareOptions {

@@ -2,6 +2,7 @@
 import type { InngestFunction, TYPES } from './function.ts';
 import type { OutputOf } from './schemas.ts';
 import type { GetFunctionOutput, InvokePayload } from './invoke.ts';
+import { hasTag } from './tag.ts';
 
 const TAG = 'Inngest.FunctionReference';
 
@@ -37,11 +38,7 @@ export declare namespace InngestFunctionReference {
 }
 
 export function isReference(value: unknown): value is InngestFunctionReference.Any {
-  return (
-    typeof value === 'object' &&
-    value !== null &&
-    (value as Partial<InngestFunctionReference.Like>)[Symbol.toStringTag] === TAG
-  );
+  return hasTag(value, TAG);
 }
 
 interface ReferenceOptions extends ReferenceIds {

@@ -1,7 +1,7 @@
 /** What middleware does to events on their way out (MW-41 to MW-47). */
 import { isObject } from '../lib/json.ts';
 import { type EventPayload, internalEvents } from './events.ts';
-import type { InvocationPayload } from './invoke.ts';
+import { invocationPayload, type InvocationPayload } from './invoke.ts';
 import type { MiddlewareHooks, SendHooks } from './middleware.ts';
 import { after, fold, type Soon } from './soon.ts';
 import type { SendEventOutput } from './steps.ts';
@@ -40,9 +40,7 @@ export function transformInvocation(
   const event = { name: internalEvents.FunctionInvoked, ...payload } as EventPayload;
   return after(sendHooks(registered), (hooks) =>
     after(transformPayloads(hooks, [event]), ([changed]) => {
-      if (!isObject(changed)) return payload;
-      const { data, user, v } = changed;
-      return { data: data ?? {}, ...(user == null ? {} : { user }), ...(v == null ? {} : { v }) };
+      return isObject(changed) ? invocationPayload(changed) : payload;
     }),
   );
 }
