@@ -126,13 +126,17 @@ export class RunOwner implements RunRpc, RunHandle {
   }
 
   async resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'> {
-    return this.answer(key, { ok: true, data: JSON.stringify(eventView(event)) });
+    return this.#answered(key, { ok: true, data: JSON.stringify(eventView(event)) }, event);
   }
 
   async answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'> {
-    const step = this.state?.steps.get(key);
+    return this.#answered(key, answer, null);
+  }
+
+  #answered(id: string, answer: StepAnswer, event: StoredEvent | null): 'taken' | 'gone' {
+    const step = this.state?.steps.get(id);
     if (this.state?.run.end !== null || step?.state !== 'waiting') return 'gone';
-    this.feed({ type: 'answered', id: key, answer });
+    this.feed({ type: 'answered', id, answer, ...(event === null ? {} : { event: event.internalId }) });
     return 'taken';
   }
 
@@ -244,7 +248,7 @@ export class RunOwner implements RunRpc, RunHandle {
         await this.#deps.waits.listen([asked.wait]);
         const found = await this.#deps.waits.expire(env, event, runId, key);
         const data = found === null ? 'null' : JSON.stringify(eventView(found));
-        this.feed({ type: 'answered', id: key, answer: { ok: true, data } });
+        this.#answered(key, { ok: true, data }, found);
         return;
       }
       this.feed({ type: 'acknowledged', key });
