@@ -77,6 +77,7 @@ function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<stri
   const intake = sendDeps(parts);
   return {
     clock: parts.clock,
+    timer: parts.timer,
     log: parts.log,
     freeze: (functionId, startAt) => {
       const config = configs.get(functionId);

@@ -6,6 +6,7 @@
  * in memory here may be lost at any moment: the journal and the alarm are enough to go on.
  */
 import type { Caller, RunHandle } from '../src/call/caller.ts';
+import { within, type Timer } from '../src/ingest/patience.ts';
 import { never } from '../src/lib/never.ts';
 import type { SerializedError } from '../src/protocol/error.ts';
 import { eventView, type StoredEvent } from '../src/protocol/event.ts';
@@ -35,6 +36,9 @@ import { runTrace, runView } from '../src/run/view.ts';
 /** When an alarm could not do its work, or the end of a run could not be reported, it is tried again this much later. */
 const AGAIN = 5 * SECOND;
 
+/** How long whoever starts a run waits for its end. It keeps other starts waiting, and saves a message and writes of the index. */
+const PATIENCE = 20;
+
 /** The stored part of a run, and its one alarm. */
 export interface JournalPort {
   /** Null for an object in which no run has started. */
@@ -57,6 +61,7 @@ export interface JournalPort {
 export interface OwnerDeps {
   journal: JournalPort;
   clock: Clock;
+  timer: Timer;
   log: Log;
   caller(run: RunHandle): Caller;
   /** What a run of this function is frozen with. `startAt`: when it is first entered. */
@@ -81,6 +86,9 @@ export class RunOwner implements RunRpc, RunHandle {
   readonly #apply: typeof apply;
   state: RunState | null;
   readonly settled: string[];
+  readonly #ended = Promise.withResolvers<void>();
+  /** Calls of `start` that wait for the end. Its event is not dispatched before one of them was answered: that is as good as a report. */
+  #asking = 0;
 
   constructor(deps: OwnerDeps) {
     this.#deps = deps;
@@ -92,10 +100,18 @@ export class RunOwner implements RunRpc, RunHandle {
     this.#caller = deps.caller(this);
   }
 
-  async start(request: RunStart): Promise<void> {
-    if (this.state !== null) return;
-    const start = runStart.parse(request);
-    this.#feedAll([{ type: 'started', config: this.#freeze(start), startAt: start.startAt }], start.events);
+  /** Most runs that only compute, and many others, end while this is waited for. Everyone who asks is told of that end. */
+  async start(request: RunStart): Promise<RunEnding | null> {
+    if (this.state === null) {
+      const start = runStart.parse(request);
+      this.#feedAll([{ type: 'started', config: this.#freeze(start), startAt: start.startAt }], start.events);
+    }
+    if (this.state?.run.end === null) {
+      this.#asking++;
+      await within(this.#ended.promise, PATIENCE, this.#deps.timer);
+      this.#asking--;
+    }
+    return this.#ending();
   }
 
   async cancel(): Promise<'cancelled' | 'ended' | 'unknown'> {
@@ -222,7 +238,8 @@ export class RunOwner implements RunRpc, RunHandle {
 
   /** If this is lost, the sweep asks the object instead: the run's row in the index stays open until it is told. */
   async #report(): Promise<void> {
-    const ending = this.#ending();
+    this.#ended.resolve();
+    const ending = this.#asking > 0 ? null : this.#ending();
     if (ending === null) return;
     try {
       await this.#deps.report(ending);

@@ -8,10 +8,12 @@ import { baseHeaders } from './api/headers.ts';
 import { compose, type Parts } from './compose.ts';
 import { consumeRuns } from './dispatch/close.ts';
 import { consumeEvents } from './dispatch/consume.ts';
+import { promptDispatch } from './dispatch/prompt.ts';
 import { parseConfig, type Config, type Env } from './env.ts';
 import { within } from './ingest/patience.ts';
 import { PATIENCE } from './ingest/durable.ts';
 import { consoleLog } from './log.ts';
+import type { Functions } from './ports.ts';
 import { checkApps } from './registry/check.ts';
 
 export interface WorkerOptions {
@@ -20,6 +22,7 @@ export interface WorkerOptions {
 
 interface Engine {
   parts: Parts;
+  functions: Functions;
   fetch: (request: Request, env: Env, ctx: ExecutionContext) => Response | Promise<Response>;
 }
 
@@ -30,7 +33,7 @@ const LATER = 60;
 export function createWorker({ apps }: WorkerOptions, overrides: Partial<Parts> = {}) {
   const functions = checkApps(apps);
   let prepared: Engine | BadSettings | undefined;
-  const engineOf = (env: Env) => (prepared ??= prepare(env, overrides));
+  const engineOf = (env: Env) => (prepared ??= prepare(env, { list: () => functions }, overrides));
 
   return {
     async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
@@ -41,7 +44,7 @@ export function createWorker({ apps }: WorkerOptions, overrides: Partial<Parts> 
       const engine = engineOf(env);
       if ('problem' in engine) return batch.retryAll({ delaySeconds: LATER });
       const consume = batch.queue.endsWith('runs') ? consumeRuns : consumeEvents;
-      await consume(batch.messages, { ...engine.parts, functions: { list: () => functions } });
+      await consume(batch.messages, { ...engine.parts, functions: engine.functions });
     },
     async scheduled(_controller: ScheduledController, env: Env): Promise<void> {
       const engine = engineOf(env);
@@ -55,12 +58,13 @@ interface BadSettings {
   problem: string;
 }
 
-function prepare(env: Env, overrides: Partial<Parts>): Engine | BadSettings {
+function prepare(env: Env, functions: Functions, overrides: Partial<Parts>): Engine | BadSettings {
   const settings = readSettings(env, overrides);
   if ('problem' in settings) return settings;
   const parts = compose(env, { ...overrides, config: settings });
-  const app = api({ ...parts, keys: settings, intake: { ...parts, arm: armOnce(parts) }, version });
-  return { parts, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
+  const prompt = promptDispatch({ ...parts, functions });
+  const app = api({ ...parts, keys: settings, intake: { ...parts, prompt, arm: armOnce(parts) }, version });
+  return { parts, functions, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
 }
 
 function readSettings(env: Env, { config, log = consoleLog }: Partial<Parts>): Config | BadSettings {

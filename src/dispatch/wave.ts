@@ -1,41 +1,12 @@
-/**
- * One wave of events: planned, admitted by the store in one batch, their runs started, marked as dispatched.
- *
- * Every event gets its own outcome, and none waits for another's: a start that fails leaves its event undispatched. Everything
- * may be repeated: admission answers only what is still open, and run ids are derived.
- */
-import { indexFunctions, plan, readsUser } from '../match/plan.ts';
-import { SECOND } from '../lib/time.ts';
+/** One wave of events: planned, admitted by the store in one batch, carried out. It may be repeated: only what is still open is admitted. */
 import type { StoredEvent } from '../protocol/event.ts';
-import type { RunStart } from '../protocol/run.ts';
-import type { Clock, Functions, Log, QueuedRun, Runs, Seal, Store, Waits } from '../ports.ts';
-import { errorKind } from './delivery.ts';
-import { inPool } from './pool.ts';
+import type { Admitted, Store } from '../ports.ts';
+import { carryOut, type CarryDeps, type Outcomes } from './carry-out.ts';
+import { planAll, type Plan } from './starts.ts';
 
-export interface WaveDeps {
+export interface WaveDeps extends CarryDeps {
   store: Store;
-  runs: Pick<Runs, 'start' | 'answer'>;
-  waits: Pick<Waits, 'deliver'>;
-  functions: Functions;
-  /** Null when the deployment has no encryption key. */
-  seal: Pick<Seal, 'open'> | null;
-  clock: Clock;
-  log: Log;
 }
-
-/**
- * `done`: nothing is left to do. `failed`: this event's own trouble. `store`: nobody's fault, to be tried until it works. `missing`:
- * asked for by its id, and no such event is stored.
- */
-type Outcome = { is: 'done' } | { is: 'failed'; reason: string } | { is: 'store' } | { is: 'missing' };
-/** By internal id. */
-export type Outcomes = Map<string, Outcome>;
-
-const DONE: Outcome = { is: 'done' };
-const STORE: Outcome = { is: 'store' };
-/** When a sweep asks about a run for the first time, after it was to start. */
-const FIRST_CHECK = 30 * SECOND;
-const NAMES_AT_ONCE = 16;
 
 /** @param atOnce starts under way at a time. */
 export async function dispatchWave(
@@ -43,151 +14,47 @@ export async function dispatchWave(
   events: readonly StoredEvent[],
   atOnce: number,
 ): Promise<Outcomes> {
-  const now = deps.clock.now();
-  const outcomes: Outcomes = new Map();
-  const planned = events.map(async (event) => [event.internalId, await startsOf(deps, event, now)] as const);
-  const starts = new Map(await Promise.all(planned));
-  const { open, lost } = await admit(deps, events, starts, now);
-  for (const event of events) outcomes.set(event.internalId, DONE);
-  for (const event of lost) outcomes.set(event.internalId, STORE);
-  const due = [...open].flatMap((internalId) => starts.get(internalId) ?? []);
-  await inPool(due, atOnce, async (start) => {
-    const reason = await begin(deps, start);
-    if (reason !== null) outcomes.set(start.events[0]?.internalId ?? '', { is: 'failed', reason });
-  });
-  const admitted = events.filter((event) => open.has(event.internalId));
-  await deliver(deps, admitted, outcomes);
-  await refuse(
-    deps,
-    admitted.filter((event) => event.target !== undefined && starts.get(event.internalId)?.length === 0),
-    outcomes,
-  );
-  await mark(deps, open, outcomes);
+  const plans = await planAll(deps, events);
+  const { admitted, lost } = await admit(deps, plans);
+  const outcomes: Outcomes = new Map(events.map((event) => [event.internalId, { is: 'done' }]));
+  for (const { event } of lost) outcomes.set(event.internalId, { is: 'store' });
+  await carryOut(deps, plans, admitted, atOnce, outcomes);
   return outcomes;
 }
 
-/** To those who wait for them or are cancelled by them, all of one name in one call. */
-async function deliver(deps: WaveDeps, events: readonly StoredEvent[], outcomes: Outcomes): Promise<void> {
-  const untargeted = events.filter((event) => event.target === undefined);
-  const groups = [...Map.groupBy(untargeted, ({ env, name }) => `${env} ${name}`).values()];
-  await inPool(groups, NAMES_AT_ONCE, async (group) => {
-    const [{ env, name }] = group as [StoredEvent];
-    try {
-      await deps.waits.deliver(env, name, group);
-    } catch (error) {
-      deps.log.error('dispatch: events were not delivered to waits', { name, events: group.length, error });
-      const reason = `waits: ${errorKind(error)}`;
-      for (const event of group) outcomes.set(event.internalId, { is: 'failed', reason });
-    }
-  });
-}
-
-/** Who invoked a function that does not exist is told so (IV-12). */
-async function refuse(deps: WaveDeps, events: readonly StoredEvent[], outcomes: Outcomes): Promise<void> {
-  for (const { internalId, target } of events) {
-    if (target?.parent === undefined) continue;
-    const message = `the invoked function "${target.functionId}" does not exist`;
-    const data = JSON.stringify({ name: 'NonRetriableError', message });
-    try {
-      await deps.runs.answer(target.parent.runId, target.parent.key, { ok: false, data });
-    } catch (error) {
-      outcomes.set(internalId, { is: 'failed', reason: `answer: ${errorKind(error)}` });
-    }
-  }
-}
-
-/** `user` is opened only for functions whose filters read it; where it cannot be, they do not match, and that is logged. */
-async function startsOf(deps: WaveDeps, event: StoredEvent, now: number): Promise<RunStart[]> {
-  const index = indexFunctions(deps.functions.list(event.env));
-  const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
-  const warn = (warning: object) => deps.log.error('dispatch: a filter could not be decided', { ...warning });
-  return plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
-}
-
-async function openUser({ seal, log }: WaveDeps, { env, internalId, user }: StoredEvent) {
-  try {
-    return await seal?.open(user ?? '', env);
-  } catch (error) {
-    log.error('dispatch: the user of an event could not be opened', { internalId, error });
-    return undefined;
-  }
-}
-
-async function begin(deps: WaveDeps, start: RunStart): Promise<string | null> {
-  try {
-    await deps.runs.start(start);
-    return null;
-  } catch (error) {
-    deps.log.error('dispatch: a run was not started', {
-      runId: start.runId,
-      functionId: start.functionId,
-      error,
-    });
-    return `start of ${start.functionId}: ${errorKind(error)}`;
-  }
-}
-
-async function mark(deps: WaveDeps, open: ReadonlySet<string>, outcomes: Outcomes): Promise<void> {
-  const done = [...open].filter((internalId) => outcomes.get(internalId)?.is === 'done');
-  if (done.length === 0) return;
-  try {
-    await deps.store.markDispatched(done, deps.clock.now());
-  } catch (error) {
-    deps.log.error('dispatch: events were not marked as dispatched', { events: done.length, error });
-    for (const internalId of done) outcomes.set(internalId, STORE);
-  }
-}
-
-interface Admitted {
-  open: Set<string>;
+interface Tried {
+  admitted: Admitted;
   /** What the store did not take. */
-  lost: readonly StoredEvent[];
+  lost: readonly Plan[];
 }
 
 /**
  * One batch for all. When that fails the two halves are tried: if one of them works the store is up and the trouble is in the other,
  * which is halved again; if neither does, the store is taken to be down.
  */
-async function admit(
-  deps: WaveDeps,
-  events: readonly StoredEvent[],
-  starts: ReadonlyMap<string, RunStart[]>,
-  now: number,
-): Promise<Admitted> {
-  const whole = await tryAdmit(deps, events, starts, now);
-  if (whole !== null) return { open: whole, lost: [] };
-  const open = new Set<string>();
-  let suspects = events;
+async function admit(deps: WaveDeps, plans: readonly Plan[]): Promise<Tried> {
+  const whole = await tryAdmit(deps, plans);
+  if (whole !== null) return { admitted: whole, lost: [] };
+  const admitted: Admitted = new Map();
+  let suspects = plans;
   while (suspects.length > 1) {
     const middle = Math.ceil(suspects.length / 2);
     const halves = [suspects.slice(0, middle), suspects.slice(middle)] as const;
-    const left = await tryAdmit(deps, halves[0], starts, now);
-    const right = await tryAdmit(deps, halves[1], starts, now);
-    for (const internalId of [...(left ?? []), ...(right ?? [])]) open.add(internalId);
-    if (left !== null && right !== null) return { open, lost: [] };
+    const left = await tryAdmit(deps, halves[0]);
+    const right = await tryAdmit(deps, halves[1]);
+    for (const [internalId, state] of [...(left ?? []), ...(right ?? [])]) admitted.set(internalId, state);
+    if (left !== null && right !== null) return { admitted, lost: [] };
     if (left === null && right === null) break;
     suspects = left === null ? halves[0] : halves[1];
   }
-  return { open, lost: suspects };
+  return { admitted, lost: suspects };
 }
 
-async function tryAdmit(
-  deps: WaveDeps,
-  events: readonly StoredEvent[],
-  starts: ReadonlyMap<string, RunStart[]>,
-  now: number,
-): Promise<Set<string> | null> {
-  const queued = events.flatMap((event) =>
-    (starts.get(event.internalId) ?? []).map((run) => queuedRun(run, event)),
-  );
+async function tryAdmit(deps: WaveDeps, plans: readonly Plan[]): Promise<Admitted | null> {
   try {
-    return await deps.store.admit([...events], queued, now);
+    return await deps.store.admit([...plans], deps.clock.now());
   } catch (error) {
-    deps.log.error('dispatch: the store did not admit events', { events: events.length, error });
+    deps.log.error('dispatch: the store did not admit events', { events: plans.length, error });
     return null;
   }
-}
-
-function queuedRun({ runId, env, functionId, queuedAt, startAt }: RunStart, event: StoredEvent): QueuedRun {
-  return { runId, env, functionId, eventId: event.internalId, queuedAt, checkAt: startAt + FIRST_CHECK };
 }

@@ -1,7 +1,8 @@
 /** The store on D1. Every method is one statement or one batch, which D1 runs as one transaction. */
 import { drizzle } from 'drizzle-orm/d1';
-import type { Store } from '../ports.ts';
-import { runBatch } from './batch.ts';
+import type { Admitted, Arrival, Settlement, Store } from '../ports.ts';
+import type { StoredEvent } from '../protocol/event.ts';
+import { type Database, runBatch } from './batch.ts';
 import * as events from './events.ts';
 import { expire } from './expire.ts';
 import * as runs from './runs.ts';
@@ -11,24 +12,14 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
   const db = drizzle(d1);
   return {
     async insertEvents(stored, now) {
-      await runBatch(db, events.storeEvents(db, stored, now));
+      await runBatch(db, events.storeEvents(db, stored.map(heard), now));
     },
-    async admit(stored, queued, now) {
-      if (stored.length === 0) return new Set();
-      const internalIds = stored.map((event) => event.internalId);
-      const writes = [...events.storeEvents(db, stored, now), ...runs.openRuns(db, queued)];
-      const results = await runBatch(db, [...writes, events.openAmong(db, internalIds)]);
-      return new Set((results.at(-1) as { internalId: string }[]).map((row) => row.internalId));
-    },
-    async markDispatched(internalIds, now) {
-      await runBatch(db, events.settleEvents(db, internalIds, now, null));
-    },
+    admit: (arrivals, now) => write(db, { arrivals }, now),
+    settle: (settlement, now) => write(db, settlement, now),
+    expectWaits: (env, name) => events.expectWaits(db, env, name),
     countFailure: (internalIds) => events.countFailure(db, internalIds),
     async markDead(internalIds, reason, now) {
       await runBatch(db, events.settleEvents(db, internalIds, now, reason));
-    },
-    async closeRuns(summaries) {
-      await runBatch(db, runs.closeRuns(db, summaries));
     },
     async scheduleChecks(checks) {
       await runBatch(db, runs.scheduleChecks(db, checks));
@@ -46,4 +37,30 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
       await runBatch(db, runs.forgetRuns(db, runIds));
     },
   };
+}
+
+function heard(event: StoredEvent): Arrival {
+  return { event, isHeard: true };
+}
+
+/** In this order: rows are opened for the runs of events that are not dispatched yet. */
+async function write(
+  db: Database,
+  { arrivals = [], ended = [], open = [], dispatched = [] }: Settlement,
+  now: number,
+): Promise<Admitted> {
+  const writes = [
+    ...events.storeEvents(db, arrivals, now),
+    ...runs.closeRuns(db, ended),
+    ...runs.openRuns(db, open),
+    ...events.settleEvents(db, dispatched, now, null),
+  ];
+  if (arrivals.length === 0) {
+    await runBatch(db, writes);
+    return new Map();
+  }
+  const internalIds = arrivals.map(({ event }) => event.internalId);
+  const results = await runBatch(db, [...writes, events.openAmong(db, internalIds)]);
+  const rows = results.at(-1) as { internalId: string; isAwaited: number }[];
+  return new Map(rows.map((row) => [row.internalId, { isAwaited: row.isAwaited === 1 }]));
 }

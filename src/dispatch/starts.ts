@@ -1,0 +1,46 @@
+/** What events start: the pure plan (src/match/plan.ts), with what it needs opened for it. */
+import { indexFunctions, plan, readsUser } from '../match/plan.ts';
+import type { StoredEvent } from '../protocol/event.ts';
+import type { RunStart } from '../protocol/run.ts';
+import type { Arrival, Clock, Functions, Log, Seal } from '../ports.ts';
+
+export interface PlanDeps {
+  functions: Functions;
+  /** Null when the deployment has no encryption key. */
+  seal: Pick<Seal, 'open'> | null;
+  clock: Clock;
+  log: Log;
+}
+
+/** An event and the runs that it starts. */
+export interface Plan extends Arrival {
+  starts: RunStart[];
+}
+
+export async function planAll(deps: PlanDeps, events: readonly StoredEvent[]): Promise<Plan[]> {
+  const now = deps.clock.now();
+  return Promise.all(
+    events.map(async (event) => {
+      const starts = await startsOf(deps, event, now);
+      // One that is meant for a function that does not exist is refused to whoever sent it.
+      return { event, starts, isHeard: starts.length > 0 || event.target !== undefined };
+    }),
+  );
+}
+
+/** `user` is opened only for functions whose filters read it; where it cannot be, they do not match, and that is logged. */
+async function startsOf(deps: PlanDeps, event: StoredEvent, now: number): Promise<RunStart[]> {
+  const index = indexFunctions(deps.functions.list(event.env));
+  const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
+  const warn = (warning: object) => deps.log.error('dispatch: a filter could not be decided', { ...warning });
+  return plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+}
+
+async function openUser({ seal, log }: PlanDeps, { env, internalId, user }: StoredEvent) {
+  try {
+    return await seal?.open(user ?? '', env);
+  } catch (error) {
+    log.error('dispatch: the user of an event could not be opened', { internalId, error });
+    return undefined;
+  }
+}
