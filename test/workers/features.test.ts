@@ -1,28 +1,33 @@
 /** What functions can do besides steps and sleeps, from the front door to the index: in real objects, with D1 and the queues. */
 import { evictDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { traceView } from '../../src/api/views.ts';
-import type { Json } from '../../src/lib/json.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
-import type { RunTrace, Waiting } from '../../src/protocol/run.ts';
 import { type FailureEventArgs, NonRetriableError, referenceFunction } from '../../src/sdk/index.ts';
 import {
   anEvent,
   calm,
   crash,
+  dispatched,
+  emptyTables,
+  ended,
   endedRunsOf,
+  endEvent,
+  endEvents,
   finish,
   Gate,
   NOW,
   runsOf,
   send,
+  sendThrough,
   storedText,
   stubOf,
   timeStandsStill,
   traceOf,
   unique,
   until,
+  waiting,
   wake,
 } from './world.ts';
 import { type Program, programs, sequels } from './worker.ts';
@@ -31,11 +36,7 @@ timeStandsStill();
 
 const child = referenceFunction({ functionId: 'child', schemas: {} });
 
-/** What other tests left behind is none of a test's business. */
-afterEach(async () => {
-  for (const table of ['event', 'event_part', 'event_key', 'run'])
-    await env.DB.prepare(`delete from ${table}`).run();
-});
+emptyTables();
 
 interface Launch {
   name?: string;
@@ -55,56 +56,6 @@ async function launch(program: Program, { name = 'test/program', data, user }: L
   const [eventId = ''] = await send(event);
   const runId = await until(async () => (await runsOf(eventId))[0]?.run_id ?? null, 'the run');
   return { eventId, runId };
-}
-
-/** Waits until the run waits for this and nothing of it executes. */
-async function waiting(runId: string, reason: Waiting['reason'], howMany = 1): Promise<RunTrace> {
-  return until(async () => {
-    const trace = await traceOf(runId).catch(() => null);
-    return trace?.waiting.filter((one) => one.reason === reason).length === howMany ? calm(runId) : null;
-  }, `the run's waiting for ${howMany} ${reason}`);
-}
-
-/** Sends events and waits until all that they lead to is done. */
-async function sendThrough(events: object): Promise<string[]> {
-  const ids = await send(events);
-  for (const id of ids) await dispatched(id);
-  return ids;
-}
-
-async function dispatched(internalId: string): Promise<void> {
-  const query = env.DB.prepare('select dispatched_at from event where internal_id = ?').bind(internalId);
-  await until(() => query.first<number>('dispatched_at'), 'the dispatch');
-}
-
-async function ended(runId: string): Promise<RunTrace> {
-  return until(async () => {
-    const trace = await traceOf(runId);
-    return trace.status === 'Running' ? null : trace;
-  }, 'the end of the run');
-}
-
-interface EndEvent {
-  internalId: string;
-  id: string | null;
-  ts: number;
-  data: Record<string, Json>;
-}
-
-async function endEvents(name: string, runId: string): Promise<EndEvent[]> {
-  const { results } = await env.DB.prepare('select * from event where name = ?').bind(name).all();
-  return results
-    .map((row) => ({
-      internalId: String(row['internal_id']),
-      id: row['id'] as string | null,
-      ts: Number(row['ts']),
-      data: (JSON.parse(String(row['body'])) as { data: Record<string, Json> }).data,
-    }))
-    .filter(({ data }) => data['run_id'] === runId);
-}
-
-async function endEvent(name: string, runId: string): Promise<EndEvent> {
-  return until(async () => (await endEvents(name, runId))[0] ?? null, `${name} of the run`);
 }
 
 const waitsObject = (event: string) => env.WAITS.get(env.WAITS.idFromName(`dev:${event}`));

@@ -6,6 +6,7 @@
 import { durableObjects } from '../../durable-objects/index.ts';
 import { createWorker } from '../../src/engine.ts';
 import { type Context, type FailureEventArgs, Inngest, InngestMiddleware } from '../../src/sdk/index.ts';
+import { examples } from '../examples/index.ts';
 
 const app = new Inngest({ id: 'test' });
 
@@ -105,6 +106,7 @@ export const apps = [
       ...featured,
     ],
   },
+  ...examples,
 ];
 
 export const { Run, Sweeper, Cron, Waits } = durableObjects({ apps });
