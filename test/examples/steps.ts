@@ -61,7 +61,11 @@ const waterRows = inngest.createFunction(
 
 /** Steps begin where they are called; they are awaited together. */
 const prepareSale = inngest.createFunction(
-  { id: 'prepare-sale' },
+  {
+    id: 'prepare-sale',
+    optimizeParallelism: true,
+    checkpointing: { maxRuntime: '5m', bufferedSteps: 2, maxInterval: '10s' },
+  },
   { event: 'nursery/sale.planned' },
   async ({ event, step }) => {
     const poster = step.run('print-poster', async () => act('poster', `Sale: ${event.data.of}`));

@@ -126,8 +126,9 @@ describe('checkApps', () => {
     expect(problemsOf({ [option]: {} })).toEqual([`shop-f: ${option}: not supported by this version`]);
   });
 
-  test('options that stay in the app are no matter of the engine (FN-28)', () => {
-    const options = { id: 'f', description: 'text', optimizeParallelism: true, checkpointing: true };
+  test('options that stay in the app are no matter of the engine (FN-26, FN-28)', () => {
+    const checkpointing = { maxRuntime: '300s', bufferedSteps: 2, maxInterval: '10s' };
+    const options = { id: 'f', description: 'text', optimizeParallelism: true, checkpointing };
     expect(problems(app('shop', made('shop', options)))).toEqual([]);
   });
 

@@ -75,11 +75,22 @@ describe('everything that a run holds', () => {
     expect(state.run.end).toBeNull();
   });
 
-  test('of 32 MB + 1 byte fails the run, and the step is kept (LM-11)', () => {
+  test('comprises its events, and in the end what it returns (RN-6, LM-4)', () => {
+    const state = given('executing', { eventBytes: 3 * MB });
+    expect(take(state, ok('a', json(MB))).state.bytes).toBe(4 * MB);
+    const end = (output: string) => {
+      const almost = given('executing', { eventBytes: 32 * MB - 2 });
+      return seen(take(almost, { type: 'returned', entry: 1, output }).state);
+    };
+    expect([end('10'), end('100')]).toEqual(['Completed', 'Failed(RunStateTooLarge)']);
+  });
+
+  test('of 32 MB + 1 byte fails the run, and the step is kept (LM-11, AT-17)', () => {
     const { state, transition } = take(full(), ok('last', '10'));
     expect(state.run.end?.status).toBe('Failed');
     expect(transition.changes.output).toContain('RunStateTooLarge');
-    expect(transition.changes.output).toContain(String(32 * MB + 1));
+    expect(transition.changes.output).toContain(`holds ${32 * MB + 1} bytes`);
+    expect(transition.changes.output).toContain(`limit is ${32 * MB}`);
     expect(state.steps.get('last')).toMatchObject({ state: 'settled', ok: true });
   });
 });
