@@ -64,8 +64,9 @@ interface Life {
 
 export class World {
   now = NOW;
-  /** What the handler runs; a deploy replaces it. */
+  /** What the handler runs; a deploy replaces it, or leaves the function out. */
   code: Code;
+  isListed = true;
   readonly reported: RunSummary[] = [];
   readonly endings: RunEnding[] = [];
   /** Events that the engine has accepted for the run. */
@@ -266,7 +267,7 @@ export class World {
       return this.code(context as unknown as Context);
     });
     life.caller = new EmbeddedCaller(handle, {
-      find: () => ({ fn, appId: 'app' }),
+      find: () => (this.isListed ? { fn, appId: 'app' } : undefined),
       reqArgs: [],
       clock: { now: () => this.now },
       send: async (events, { seed, at }) => {

@@ -45,14 +45,24 @@ function problemsOf(options: Anything, triggers?: unknown): string[] {
 }
 
 describe('checkApps', () => {
-  test('answers the configuration of every function of every app, defaults filled in', () => {
+  test('answers the configuration of every function of every app, defaults filled in (FN-6, FN-14, FN-15, RT-1)', () => {
     const one = written('shop', { id: 'one', name: 'One', retries: 0 }, [{ event: 'a/b' }, { event: 'a/*' }]);
     const two = made('crm', { id: 'two', description: 'for people', retries: undefined });
-    expect(checkApps([app('shop', one), app('crm', two)])).toEqual([
+    const three = written('shop', { id: 'three' });
+    expect(checkApps([app('shop', one, three), app('crm', two)])).toEqual([
       { id: 'shop-one', name: 'One', triggers: [{ event: 'a/b' }, { event: 'a/*' }], retries: 0 },
+      { id: 'shop-three', name: 'three', triggers: [{ event: 'a/b' }], retries: 4 },
       { id: 'crm-two', name: 'two', triggers: [{ event: 'a/b' }], retries: 4 },
     ]);
     expect(checkApps([])).toEqual([]);
+  });
+
+  test('a function that no app lists is none, though a client has made it (FN-5)', () => {
+    const client = new Inngest({ id: 'shop' });
+    const [listed] = ['listed', 'forgotten'].map((id) =>
+      client.createFunction({ id }, { event: 'a/b' }, () => {}),
+    );
+    expect(checkApps([{ client, functions: [listed] }]).map(({ id }) => id)).toEqual(['shop-listed']);
   });
 
   test('a function belongs to the app that lists it, whatever client made it (FN-7)', () => {
@@ -326,7 +336,7 @@ describe('events that cancel', () => {
     [{ event: 'a', timeout: '2030-01-01' }, 'timeout: expected a duration'],
     [{ event: 'a', timeout: 5 }, 'timeout: expected a duration'],
     [{ event: 'a', match: 'data.id' }, 'match: not supported by this version'],
-  ])('%j is refused (CX-3 to CX-10, CX-18)', (entry, reason) => {
+  ])('%j is refused (CX-3, CX-5, CX-10, CX-18)', (entry, reason) => {
     expect(problemsOf({ cancel: [entry] })[0]).toContain(`shop-f: cancel[0].${reason}`);
   });
 

@@ -152,21 +152,24 @@ describe('retries', () => {
     expect(seen(state)).toBe('Failed(Error)');
   });
 
-  test.each([0, 4, 20])('%i: that many and one attempts of a step (RT-3, RT-4)', (retries) => {
-    let now = NOW;
-    let { state } = take(given('executing', { maxAttempts: retries + 1 }), w.began('a'));
-    let attempts = 0;
-    for (let attempt = 0; state.steps.get('a')?.state !== 'settled'; attempt++) {
-      attempts++;
-      ({ state } = take(state, w.err('a', attempt), now));
-      now += w.RETRY;
-      ({ state } = take(state, w.stepDue('a'), now));
-    }
-    expect(attempts).toBe(retries + 1);
-    expect(state.steps.get('a')?.failures.map((failure) => failure.attempt)).toEqual(
-      Array.from({ length: retries + 1 }, (_, n) => n),
-    );
-  });
+  test.each([0, 4, 20])(
+    '%i: that many and one attempts of a step, whoever counts them (RT-3, RT-4, RT-15)',
+    (retries) => {
+      let now = NOW;
+      let { state } = take(given('executing', { maxAttempts: retries + 1 }), w.began('a'));
+      let attempts = 0;
+      for (let attempt = 0; state.steps.get('a')?.state !== 'settled'; attempt++) {
+        attempts++;
+        ({ state } = take(state, w.err('a', attempt), now));
+        now += w.RETRY;
+        ({ state } = take(state, w.stepDue('a'), now));
+      }
+      expect(attempts).toBe(retries + 1);
+      expect(state.steps.get('a')?.failures.map((failure) => failure.attempt)).toEqual(
+        Array.from({ length: retries + 1 }, (_, n) => n),
+      );
+    },
+  );
 
   test.each([0, 4, 20])('%i: that many and one attempts of the handler (RT-3, RT-4)', (retries) => {
     let now = NOW;
