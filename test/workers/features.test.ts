@@ -4,7 +4,7 @@ import { env, exports } from 'cloudflare:workers';
 import { describe, expect, test, vi } from 'vitest';
 import { traceView } from '../../src/api/views.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
-import { type FailureEventArgs, NonRetriableError, referenceFunction } from '../../src/sdk/index.ts';
+import { NonRetriableError, referenceFunction } from '../../src/sdk/index.ts';
 import {
   anEvent,
   calm,
@@ -17,7 +17,10 @@ import {
   endEvents,
   finish,
   Gate,
+  launch,
+  named,
   NOW,
+  recording,
   runsOf,
   send,
   sendThrough,
@@ -30,33 +33,13 @@ import {
   waiting,
   wake,
 } from './world.ts';
-import { type Program, programs, sequels } from './worker.ts';
+import type { Program } from './worker.ts';
 
 timeStandsStill();
 
 const child = referenceFunction({ functionId: 'child', schemas: {} });
 
 emptyTables();
-
-interface Launch {
-  name?: string;
-  data?: object;
-  user?: object;
-}
-
-function named(program: Program): string {
-  const name = unique('feature');
-  programs.set(name, program);
-  return name;
-}
-
-/** Sends an event that starts one run of the program. */
-async function launch(program: Program, { name = 'test/program', data, user }: Launch = {}) {
-  const event = { name, data: { ...data, program: named(program) }, ...(user === undefined ? {} : { user }) };
-  const [eventId = ''] = await send(event);
-  const runId = await until(async () => (await runsOf(eventId))[0]?.run_id ?? null, 'the run');
-  return { eventId, runId };
-}
 
 const waitsObject = (event: string) => env.WAITS.get(env.WAITS.idFromName(`dev:${event}`));
 
@@ -101,7 +84,7 @@ describe('waiting for an event', () => {
     expect(await finish(runId)).toMatchObject({ output: 'cake' });
   });
 
-  test('an event that came after the run began and before it waited resumes it; without look-back it does not', async () => {
+  test('an event that came after the run began and before it waited resumes it; without look-back it does not (AT-12, WE-9)', async () => {
     await sendThrough({ name: 'test/early', data: { at: 'before the run' } });
     vi.setSystemTime(NOW + SECOND);
     const gate = new Gate();
@@ -392,17 +375,6 @@ describe('invoking', () => {
     expect(run?.output).toBe(`the invoked function "test-child" was cancelled, run ${childRun}`);
   });
 });
-
-/** A sequel that records what it is called with. */
-function recording(after: (context: FailureEventArgs) => unknown = () => null) {
-  const seen: FailureEventArgs[] = [];
-  const sequel = unique('sequel');
-  sequels.set(sequel, (context) => {
-    seen.push(context);
-    return after(context);
-  });
-  return { sequel, seen };
-}
 
 describe('the end of a run', () => {
   test('that has failed calls onFailure once, with the event and the error (AT-3, OF-3, OF-7, SY-2)', async () => {

@@ -47,6 +47,8 @@ const dressing = new InngestMiddleware({
 });
 
 const featured = [
+  // As few options as can be: five attempts of everything.
+  app.createFunction({ id: 'plain', onFailure: runSequel }, { event: 'test/plain' }, run),
   app.createFunction({ id: 'child', retries: 0 }, { event: 'test/child' }, run),
   app.createFunction({ id: 'fragile', retries: 1, onFailure: runSequel }, { event: 'test/fragile' }, run),
   app.createFunction(
@@ -74,6 +76,8 @@ const featured = [
     { event: 'test/mortal' },
     run,
   ),
+  app.createFunction({ id: 'hasty', timeouts: { finish: '30s' } }, { event: 'test/hasty' }, run),
+  app.createFunction({ id: 'undertaker' }, { event: 'test/cancel.soon' }, () => 'started'),
   app.createFunction(
     { id: 'cleaner' },
     { event: 'inngest/function.cancelled', if: "event.data.function_id == 'test-mortal'" },

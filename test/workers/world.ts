@@ -10,7 +10,8 @@ import { ulid } from '../../src/lib/ulid.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { RunRpc } from '../../src/protocol/rpc.ts';
 import type { RunStart, RunTrace, RunView, Waiting } from '../../src/protocol/run.ts';
-import { type Program, programs } from './worker.ts';
+import type { FailureEventArgs } from '../../src/sdk/index.ts';
+import { type Program, programs, sequels } from './worker.ts';
 
 export const NOW = Date.UTC(2060, 0, 1);
 
@@ -271,4 +272,35 @@ export async function endEvents(name: string, runId: string): Promise<EndEvent[]
 
 export async function endEvent(name: string, runId: string): Promise<EndEvent> {
   return until(async () => (await endEvents(name, runId))[0] ?? null, `${name} of the run`);
+}
+
+interface Launch {
+  name?: string;
+  data?: object;
+  user?: object;
+}
+
+export function named(program: Program): string {
+  const name = unique('program');
+  programs.set(name, program);
+  return name;
+}
+
+/** Sends an event that starts one run of the program. */
+export async function launch(program: Program, { name = 'test/program', data, user }: Launch = {}) {
+  const event = { name, data: { ...data, program: named(program) }, ...(user === undefined ? {} : { user }) };
+  const [eventId = ''] = await send(event);
+  const runId = await until(async () => (await runsOf(eventId))[0]?.run_id ?? null, 'the run');
+  return { eventId, runId };
+}
+
+/** A sequel that records what it is called with. */
+export function recording(after: (context: FailureEventArgs) => unknown = () => null) {
+  const seen: FailureEventArgs[] = [];
+  const sequel = unique('sequel');
+  sequels.set(sequel, (context) => {
+    seen.push(context);
+    return after(context);
+  });
+  return { sequel, seen };
 }
