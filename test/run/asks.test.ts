@@ -245,7 +245,7 @@ describe('a limit on the wait for a start', () => {
   test.each([
     [3_000, null],
     [3_001, 'Cancelled'],
-  ])('a start %i ms late (TO-3)', (late, status) => {
+  ])('a start %i ms after it was due (TO-3, TO-9)', (late, status) => {
     const run = new Fed({ startWithin: 3_000 }, NOW - late);
     expect(run.state.run.end?.status ?? null).toBe(status);
     expect(kinds(run.effects)).toEqual([status === null ? 'call' : 'report']);

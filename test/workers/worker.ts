@@ -76,6 +76,11 @@ const featured = [
     { event: 'test/mortal' },
     run,
   ),
+  app.createFunction(
+    { id: 'lasting', cancelOn: [{ event: 'test/cancel', match: 'data.order' }] },
+    { event: 'test/lasting' },
+    run,
+  ),
   app.createFunction({ id: 'hasty', timeouts: { finish: '30s' } }, { event: 'test/hasty' }, run),
   app.createFunction({ id: 'undertaker' }, { event: 'test/cancel.soon' }, () => 'started'),
   app.createFunction(
