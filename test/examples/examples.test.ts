@@ -294,7 +294,7 @@ describe('sending events', () => {
     expect(runs.map(({ status }) => status).toSorted()).toEqual(['Completed', 'Completed', 'Failed']);
     expect(new Set(runs.map((run) => run.run_id)).size).toBe(3);
     const traces = await Promise.all(runs.map((run) => traceOf(run.run_id)));
-    expect(traces.map(({ failures }) => failures.length).toSorted()).toEqual([0, 0, 1]);
+    expect(traces.filter(({ failures }) => failures.length > 0)).toHaveLength(1);
     const outputs: unknown[] = runs.map(({ output }) => output);
     expect(outputs).toEqual(
       expect.arrayContaining(['Ada', 'jam', expect.objectContaining({ message: 'mice' })]),

@@ -71,7 +71,7 @@ describe('what is refused', () => {
       '400 events[0].name: event name is longer than 256 characters',
     ],
     [
-      'a reserved name (EVT-31)',
+      'a reserved name (EVT-31, TR-16)',
       { name: 'inngest/x' },
       '400 events[0].name: event name is reserved for internal use: inngest/x',
     ],

@@ -26,6 +26,9 @@ const root = join(import.meta.dirname, '../..');
 const page = join(root, 'test/coverage.md');
 const data = JSON.parse(readFileSync(join(root, 'test/tools/coverage.json'), 'utf8')) as Data;
 
+/** The class of a reason that stands beside tests: part of the requirement is not built. */
+const PARTLY = 'partly';
+
 const ID = /\b([A-Z]{2})-(\d{1,2})\b(?: to (?:\1-)?(\d{1,2})\b)?/g;
 const LITERAL = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`/g;
 
@@ -92,46 +95,60 @@ function isHomonym(file: string, id: string): boolean {
   );
 }
 
-function reasonsById(): Map<string, { class: string; why: string }> {
+interface Reason {
+  class: string;
+  why: string;
+}
+
+/** `partly` goes with tests, every other class stands in their place. */
+function reasonsById(): Map<string, Reason> {
   return new Map(data.reasons.flatMap((reason) => idsIn(reason.ids).map((id) => [id, reason] as const)));
 }
 
-interface Page {
+interface Line {
+  id: string;
+  counts: string[];
   text: string;
-  problems: string[];
+  problem?: string;
 }
 
-function write(ids: string[]): Page {
-  const tests = testsById();
-  const reasons = reasonsById();
-  const counts = new Map<string, number>();
-  const count = (what: string) => void counts.set(what, (counts.get(what) ?? 0) + 1);
-  const problems: string[] = [];
-  const lines: string[] = [];
-  let letters = '';
-  for (const id of ids) {
-    if (!id.startsWith(`${letters}-`)) {
-      letters = id.slice(0, 2);
-      lines.push('', `## ${letters}`, '');
+function lineOf(id: string, named: Named[] | undefined, reason: Reason | undefined): Line {
+  const isPartly = reason?.class === PARTLY;
+  if (named === undefined) {
+    if (reason === undefined || isPartly) {
+      return {
+        id,
+        counts: [],
+        text: 'neither a test nor a reason',
+        problem: 'has neither a test nor a reason',
+      };
     }
-    const named = tests.get(id);
-    const reason = reasons.get(id);
-    if (named !== undefined) {
-      count('carried by tests');
-      lines.push(`- **${id}** ${list(named)}`);
-      if (reason !== undefined)
-        problems.push(`${id}: has tests now: take its reason out of test/tools/coverage.json`);
-    } else if (reason === undefined) problems.push(`${id}: has neither a test nor a reason`);
-    else {
-      count(reason.class);
-      lines.push(`- **${id}** no test. ${reason.class}: ${reason.why}`);
-    }
+    return { id, counts: [reason.class], text: `no test: ${reason.why}` };
   }
-  const known = new Set(ids);
-  for (const id of reasons.keys())
-    if (!known.has(id)) problems.push(`${id}: has a reason, but is no requirement of the page`);
-  const table = [...counts].map(([what, n]) => `| ${what} | ${n} |`);
-  const head = [
+  const tests = { id, counts: ['carried by tests'], text: list(named) };
+  if (reason === undefined) return tests;
+  if (!isPartly) return { ...tests, problem: 'has tests now: its reason in test/tools/coverage.json can go' };
+  return { ...tests, counts: [...tests.counts, PARTLY], text: `${tests.text} · not yet: ${reason.why}` };
+}
+
+/** By file: names of tests; rows of tables that name the id alone are told by that. */
+function list(named: Named[]): string {
+  const byFile = Map.groupBy(named, ({ file }) => file);
+  const parts = [...byFile].map(([file, inFile]) => {
+    const names = inFile.map(({ name }) => (name.includes(' ') ? name : 'rows of a table'));
+    return `\`${file}\`: ${[...new Set(names)].join('; ')}`;
+  });
+  return parts.join(' · ');
+}
+
+function pageOf(lines: Line[]): string {
+  const counts = Map.groupBy(
+    lines.flatMap((line) => line.counts),
+    (what) => what,
+  );
+  const table = [...counts].map(([what, all]) => `| ${what} | ${all.length} |`);
+  const sections = Map.groupBy(lines, ({ id }) => id.slice(0, 2));
+  return `${[
     '# The function model, and the tests that carry it',
     '',
     'Written by `test/tools/coverage.ts` (`npm run coverage`); reasons are in `test/tools/coverage.json`. Ids are those of the requirements for',
@@ -140,26 +157,25 @@ function write(ids: string[]): Page {
     '| ids | count |',
     '|---|---|',
     ...table.toSorted(),
-  ];
-  return { text: `${[...head, ...lines].join('\n')}\n`, problems };
-}
-
-/** By file: names of tests, and of tables the number of rows that name the id alone. */
-function list(named: Named[]): string {
-  const byFile = Map.groupBy(named, ({ file }) => file);
-  const parts = [...byFile].map(([file, inFile]) => {
-    const names = inFile.map(({ name }) =>
-      idsIn(name).length > 0 && !name.includes(' ') ? 'rows of a table' : name,
-    );
-    return `\`${file}\`: ${[...new Set(names)].join('; ')}`;
-  });
-  return parts.join(' · ');
+    ...[...sections].flatMap(([letters, own]) => [
+      '',
+      `## ${letters}`,
+      '',
+      ...own.map(({ id, text }) => `- **${id}** ${text}`),
+    ]),
+  ].join('\n')}\n`;
 }
 
 const [argument] = process.argv.slice(2);
 const isCheck = argument === '--check';
 const ids = argument === undefined || isCheck ? idsOfPage() : idsOfSpecification(argument);
-const { text, problems } = write(ids);
+const tests = testsById();
+const reasons = reasonsById();
+const lines = ids.map((id) => lineOf(id, tests.get(id), reasons.get(id)));
+const text = pageOf(lines);
+const problems = lines.flatMap(({ id, problem }) => (problem === undefined ? [] : [`${id}: ${problem}`]));
+for (const id of reasons.keys())
+  if (!ids.includes(id)) problems.push(`${id}: has a reason, but is not on the page`);
 if (isCheck && readFileSync(page, 'utf8') !== text)
   problems.push('test/coverage.md is out of date: npm run coverage');
 if (!isCheck) writeFileSync(page, text);

@@ -265,7 +265,7 @@ describe('a cancellation (FA-12)', () => {
         }),
     ],
   ])(
-    'while it waits (%s): at once, told once, and not handled as a failure (CX-1, CX-22, CX-29 to CX-31, SY-4)',
+    'while it waits (%s): at once, told once, and not handled as a failure (CX-1, CX-22, CX-28 to CX-31, SY-4)',
     async (reason, program) => {
       const { sequel, seen } = recording();
       const { eventId, runId } = await plain(program, { sequel });
@@ -279,7 +279,7 @@ describe('a cancellation (FA-12)', () => {
       ]);
       expect(await endEvents('inngest/function.failed', runId)).toEqual([]);
       expect(seen).toEqual([]);
-      // CX-28: others begin as ever.
+      // Others begin as ever.
       expect(await outcome(await plain(() => 'next'))).toMatchObject({ output: 'next' });
     },
   );

@@ -132,6 +132,21 @@ describe('waiting for an event', () => {
     expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Completed', output: ['one', 'two'] }]);
   });
 
+  test('a timeout of zero is over at once, and only an exact name counts (WE-18, WE-19)', async () => {
+    const { eventId, runId } = await launch(async ({ step }) => {
+      const none = await step.waitForEvent('none', { event: 'test/zero', timeout: 0 });
+      const pattern = await step.waitForEvent('pattern', { event: 'test/*', timeout: '1h' });
+      return [none, pattern];
+    });
+    await until(async () => ((await traceOf(runId).catch(() => null))?.steps.length === 1 ? true : null));
+    await wake(runId);
+    expect(Date.now() - NOW).toBeLessThanOrEqual(1);
+    await waiting(runId, 'event');
+    await sendThrough({ name: 'test/zero' });
+    await finish(runId);
+    expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Completed', output: [null, null] }]);
+  });
+
   test('an event whose ts lies in the future resumes it at once (WE-14)', async () => {
     const { eventId, runId } = await launch(({ step }) =>
       step.waitForEvent('it', { event: 'test/later', timeout: '1h' }),
@@ -597,7 +612,7 @@ describe('sending from a step', () => {
       return ids;
     });
     const [run] = await endedRunsOf(sender.eventId);
-    const [first = '', second = ''] = run?.output as string[];
+    const [first = '', second = ''] = (run?.output ?? []) as string[];
     expect(await endedRunsOf(first)).toMatchObject([{ output: 'started' }]);
     expect(await endedRunsOf(waiter.eventId)).toMatchObject([{ output: { id: second, name: 'test/go.on' } }]);
     expect(await endedRunsOf(mortal.eventId)).toMatchObject([{ status: 'Cancelled' }]);
