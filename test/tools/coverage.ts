@@ -32,6 +32,8 @@ const PARTLY = 'partly';
 const PENDING = 'pending';
 
 const ID = /\b([A-Z]{2})-(\d{1,2})\b(?: to (?:\1-)?(\d{1,2})\b)?/g;
+/** Not in the middle of a line, where it is a pattern such as `shop/*`. */
+const COMMENT = /^\s*\/\*[^]*?\*\/|^\s*\/\/.*$| \/\/ .*$/gm;
 const LITERAL = /'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`(?:[^`\\]|\\.)*`/g;
 
 /** `IV-13 to IV-15` is three of them. */
@@ -73,10 +75,7 @@ function testsById(): Map<string, Named[]> {
     (file) => !/^test\/(?:tools|bench)\//.test(file),
   );
   for (const file of files.toSorted()) {
-    const code = readFileSync(join(root, file), 'utf8').replaceAll(
-      /\/\*[^]*?\*\/|^\s*\/\/.*$| \/\/ .*$/gm,
-      '',
-    );
+    const code = readFileSync(join(root, file), 'utf8').replaceAll(COMMENT, '');
     for (const [literal] of code.split('\n').flatMap((line) => [...line.matchAll(LITERAL)])) {
       const ids = idsIn(literal).filter((id) => !isHomonym(file, id));
       const name = literal.slice(1, -1).replaceAll(/\\(.)/g, '$1');

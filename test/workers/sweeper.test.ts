@@ -19,6 +19,7 @@ import {
   runRow,
   runsOf,
   send,
+  sendThrough,
   stubOf,
   timeStandsStill,
   unique,
@@ -182,7 +183,7 @@ describe('gaps', () => {
       await step.sleep('winter', '60d');
       return (event.data as { food: string }).food;
     });
-    const [id = ''] = await send({ name: 'test/program', data: { program, food: 'nuts' } });
+    const [id = ''] = await sendThrough({ name: 'test/program', data: { program, food: 'nuts' } });
     const runId = await entered.passed();
     await calm(runId);
     await sweepAfter(40 * DAY);
