@@ -9,8 +9,13 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
+interface Reason {
+  class: string;
+  why: string;
+}
+
 interface Data {
-  reasons: { class: string; why: string; ids: string }[];
+  reasons: (Reason & { ids: string })[];
   /** By file or folder: ids, or letters of ids, that mean a requirement of another specification there. */
   homonyms: Record<string, string>;
 }
@@ -94,11 +99,6 @@ function isHomonym(file: string, id: string): boolean {
     ([path, ids]) =>
       file.startsWith(path) && (ids.split(' ').includes(id.slice(0, 2)) || idsIn(ids).includes(id)),
   );
-}
-
-interface Reason {
-  class: string;
-  why: string;
 }
 
 /** `partly` goes with tests, every other class stands in their place. */
