@@ -3,6 +3,7 @@ import { indexFunctions, plan, readsUser } from '../match/plan.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
 import type { Arrival, Clock, Functions, Log, Seal } from '../ports.ts';
+import { withFlow } from './flow.ts';
 
 export interface PlanDeps {
   functions: Functions;
@@ -28,12 +29,15 @@ export async function planAll(deps: PlanDeps, events: readonly StoredEvent[]): P
   );
 }
 
-/** `user` is opened only for functions whose filters read it; where it cannot be, they do not match, and that is logged. */
+/** `user` is opened only for functions whose expressions read it; where it cannot be, filters do not match, and that is logged. */
 async function startsOf(deps: PlanDeps, event: StoredEvent, now: number): Promise<RunStart[]> {
   const index = indexFunctions(deps.functions.list(event.env));
   const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
-  const warn = (warning: object) => deps.log.error('dispatch: a filter could not be decided', { ...warning });
-  return plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+  const warn = (warning: object) =>
+    deps.log.error('dispatch: an expression could not be decided', { ...warning });
+  const starts = plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+  const open = async () => user ?? (event.user === undefined ? undefined : openUser(deps, event));
+  return withFlow(index, event, starts, { open, warn });
 }
 
 async function openUser({ seal, log }: PlanDeps, { env, internalId, user }: StoredEvent) {
