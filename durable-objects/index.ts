@@ -1,4 +1,4 @@
-/** The object classes of a deployment, for the Worker's own module to export: `export const { Run, Sweeper, Cron, Waits } = durableObjects({ apps })`. */
+/** The object classes of a deployment, for the Worker's own module to export: `export const { Run, Sweeper, Cron, Waits, Gate } = durableObjects({ apps })`. */
 import { compose, sendDeps } from '../src/compose.ts';
 import type { Env } from '../src/env.ts';
 import type { EmbeddedCode } from '../src/call/embedded.ts';
@@ -12,6 +12,8 @@ import { parseWhen, type FunctionConfig } from '../src/protocol/function.ts';
 import { checkApps, type App, withItsOwn } from '../src/registry/check.ts';
 import { cronObject } from './cron.ts';
 import type { CronDeps } from './cron-owner.ts';
+import { gateObject } from './gate.ts';
+import type { GateDeps } from './gate-owner.ts';
 import { runObject, type RunDeps } from './run.ts';
 import { sweeperObject } from './sweeper.ts';
 import { waitsObject } from './waits.ts';
@@ -44,6 +46,7 @@ export function durableObjects({ apps }: ObjectOptions) {
     Sweeper: sweeperObject((env) => ({ ...compose(env), functions: { list: () => known } })),
     Cron: cronObject((env) => cronDeps(env, known)),
     Waits: waitsObject(waitsDeps),
+    Gate: gateObject((env) => gateDeps(env, known)),
   };
 }
 
@@ -69,6 +72,11 @@ function waitsDeps(env: Env): Omit<WaitsDeps, 'storage' | 'abort'> {
     // `user` stays sealed: expressions of waits may not read it (src/call/ask.ts).
     view: eventView,
   };
+}
+
+function gateDeps(env: Env, functions: FunctionConfig[]): Omit<GateDeps, 'storage' | 'abort'> {
+  const { clock, log, runs } = compose(env);
+  return { clock, log, runs, functions: { list: () => functions } };
 }
 
 function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<string, EmbeddedCode>): RunDeps {
@@ -104,6 +112,7 @@ function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<stri
       parts.seal?.seal(user, environment) ??
       Promise.reject(new Error('user: cannot be kept encrypted: set STEPWELL_ENCRYPTION_KEY')),
     waits: parts.waits,
+    gates: parts.gates,
     emit: (event) => acceptInternal(intake, [event]),
   };
 }

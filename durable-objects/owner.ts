@@ -13,6 +13,7 @@ import type { SerializedError } from '../src/protocol/error.ts';
 import { eventView, type StoredEvent } from '../src/protocol/event.ts';
 import { SECOND } from '../src/lib/time.ts';
 import type { Memo } from '../src/protocol/op.ts';
+import { granted, type Granted, type SlotClaim } from '../src/protocol/slot.ts';
 import type { RunRpc } from '../src/protocol/rpc.ts';
 import {
   runStart,
@@ -24,12 +25,13 @@ import {
   type StepAnswer,
 } from '../src/protocol/run.ts';
 import type { Wait } from '../src/protocol/wait.ts';
-import type { Clock, Log, Waits } from '../src/ports.ts';
+import type { Clock, Gates, Log, Waits } from '../src/ports.ts';
 import { apply } from '../src/run/apply.ts';
 import { commit } from '../src/run/commit.ts';
 import { runEnding } from '../src/run/ending.ts';
 import { invocation, waitOf } from '../src/call/ask.ts';
-import { nextAlarm, type RunConfig, type RunState } from '../src/run/state.ts';
+import { slotLimits } from '../src/run/slots.ts';
+import { isQueued, nextAlarm, type RunConfig, type RunState } from '../src/run/state.ts';
 import { dueInputs } from '../src/run/timers.ts';
 import type { Changes, Effect, RunInput } from '../src/run/transition.ts';
 import { runTrace, runView } from '../src/run/view.ts';
@@ -70,6 +72,7 @@ export interface OwnerDeps {
   /** Tells the index, and whoever invoked it, that the run has ended. */
   report(ending: RunEnding): Promise<void>;
   waits: Pick<Waits, 'listen' | 'expire' | 'drop'>;
+  gates: Pick<Gates, 'acquire' | 'release'>;
   /** Has an event of the engine's own accepted; a repeat of the same one changes nothing. */
   emit(event: StoredEvent): Promise<void>;
   /** Gives this owner up: it may not be used any more. */
@@ -80,7 +83,7 @@ export interface OwnerDeps {
 
 type FrozenConfig = Omit<
   RunConfig,
-  'runId' | 'env' | 'functionId' | 'eventIds' | 'eventBytes' | 'queuedAt' | 'parent'
+  'runId' | 'env' | 'functionId' | 'eventIds' | 'eventBytes' | 'queuedAt' | 'parent' | 'flow'
 >;
 
 export class RunOwner implements RunRpc, RunHandle {
@@ -161,6 +164,14 @@ export class RunOwner implements RunRpc, RunHandle {
     return 'taken';
   }
 
+  async grant(given: Granted): Promise<'taken' | 'gone'> {
+    const { policy, n: which, turn } = granted.parse(given);
+    if (this.state === null) return 'gone';
+    const n = slotLimits(this.state.config).findIndex((one) => one.policy === policy && one.n === which);
+    this.feed({ type: 'slotGranted', n, turn });
+    return this.#holds(n, turn) ? 'taken' : 'gone';
+  }
+
   async purge(): Promise<void> {
     if (this.state?.run.end === null) return;
     this.state = null;
@@ -203,6 +214,7 @@ export class RunOwner implements RunRpc, RunHandle {
     try {
       this.#journal.transact(() => {
         for (const input of inputs) effects.push(...this.#take(input, events, now));
+        if (inputs.some(isAboutSlots)) effects.push(...this.#takeWhatWaited(now));
         return this.state && nextAlarm(this.state);
       }, now);
     } catch (error) {
@@ -224,6 +236,13 @@ export class RunOwner implements RunRpc, RunHandle {
     return effects;
   }
 
+  /** With its slots a run begins at once whatever is due. */
+  #takeWhatWaited(now: number): Effect[] {
+    const { state } = this;
+    if (state === null || state.run.end !== null || isQueued(state.live)) return [];
+    return dueInputs(state, now).flatMap((input) => this.#take(input, [], now));
+  }
+
   #perform(effect: Effect): void {
     switch (effect.type) {
       case 'call':
@@ -233,6 +252,10 @@ export class RunOwner implements RunRpc, RunHandle {
       case 'ask':
       case 'expire':
         return void this.#ask(effect);
+      case 'acquire':
+        return void this.#acquire(effect);
+      case 'release':
+        return void this.#release(effect);
       case 'drop':
         return void this.#drop(effect.keys);
       case 'report':
@@ -282,6 +305,44 @@ export class RunOwner implements RunRpc, RunHandle {
     }
   }
 
+  /** If this fails it is done again at the run's next look. */
+  async #acquire({ n, turn, wait }: Extract<Effect, { type: 'acquire' }>): Promise<void> {
+    try {
+      const claim = this.#claim(n, turn);
+      if (claim === null) return;
+      const answer = await this.#deps.gates.acquire({ ...claim, wait });
+      this.feed({ type: 'slotAnswered', n, turn, answer });
+      // The run may not want it any more.
+      if (!this.#holds(n, turn) && !this.#asks(n, turn)) await this.#deps.gates.release(claim);
+    } catch (error) {
+      this.#deps.log.error('a run could not ask for a slot', { runId: this.state?.config.runId, error });
+    }
+  }
+
+  /** If this is lost, the gate takes back what is not renewed, and hears that the run is gone when it tells it of a slot. */
+  async #release({ n, turn }: Extract<Effect, { type: 'release' }>): Promise<void> {
+    const claim = this.#claim(n, turn);
+    if (claim !== null) await this.#deps.gates.release(claim).catch(() => undefined);
+  }
+
+  #claim(n: number, turn: number): SlotClaim | null {
+    if (this.state === null) return null;
+    const { env, functionId, runId, flow } = this.state.config;
+    const limit = slotLimits({ ...(flow && { flow }) })[n];
+    if (limit === undefined || flow === undefined) return null;
+    return { env, functionId, runId, limit, score: flow.score, turn };
+  }
+
+  #holds(n: number, turn: number): boolean {
+    const slots = this.state?.live.slots;
+    return slots?.turn === turn && slots.held.includes(n);
+  }
+
+  #asks(n: number, turn: number): boolean {
+    const slots = this.state?.live.slots;
+    return slots?.turn === turn && slots.asked === n;
+  }
+
   /** If this is lost, the waits answer `gone` when they are told of an event. */
   async #drop(keys: string[]): Promise<void> {
     const { state } = this;
@@ -306,10 +367,22 @@ export class RunOwner implements RunRpc, RunHandle {
     return wait && { wait };
   }
 
-  #freeze({ runId, env, functionId, events, queuedAt, startAt, parent }: RunStart): RunConfig {
+  #freeze({ runId, env, functionId, events, queuedAt, startAt, parent, flow }: RunStart): RunConfig {
     const eventIds = events.map((event) => event.internalId);
-    const eventBytes = utf8Length(JSON.stringify(events));
-    const frozen = { runId, env, functionId, eventIds, eventBytes, queuedAt, parent: parent ?? null };
+    const frozen = {
+      runId,
+      env,
+      functionId,
+      eventIds,
+      eventBytes: utf8Length(JSON.stringify(events)),
+      queuedAt,
+      parent: parent ?? null,
+      ...(flow && { flow }),
+    };
     return { ...frozen, ...this.#deps.freeze(functionId, startAt) };
   }
+}
+
+function isAboutSlots({ type }: RunInput): boolean {
+  return type === 'slotAnswered' || type === 'slotGranted';
 }

@@ -7,10 +7,12 @@ import type { RunRpc } from '../src/protocol/rpc.ts';
 import type { StoredEvent } from '../src/protocol/event.ts';
 import { limits } from '../src/protocol/limits.ts';
 import type { RunStart, StepAnswer } from '../src/protocol/run.ts';
+import type { Granted } from '../src/protocol/slot.ts';
 import { Journal } from './journal.ts';
 import { RunOwner, type OwnerDeps } from './owner.ts';
 
-export type RunDeps = EmbeddedDeps & Pick<OwnerDeps, 'clock' | 'timer' | 'log' | 'freeze' | 'waits' | 'emit'>;
+export type RunDeps = EmbeddedDeps &
+  Pick<OwnerDeps, 'clock' | 'timer' | 'log' | 'freeze' | 'waits' | 'gates' | 'emit'>;
 
 /** @param dependencies made once per object, from its bindings. */
 export function runObject(dependencies: (env: Env) => RunDeps) {
@@ -58,6 +60,10 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
 
     answer(key: string, answer: StepAnswer) {
       return this.#owner.answer(key, answer);
+    }
+
+    grant(granted: Granted) {
+      return this.#owner.grant(granted);
     }
 
     purge() {

@@ -7,17 +7,19 @@ import { queueSender } from './ingest/sender.ts';
 import { environment } from './keys/access.ts';
 import { aesSeal } from './keys/seal.ts';
 import { consoleLog } from './log.ts';
-import { objectCrons, objectRuns, objectSweeps, objectWaits } from './objects.ts';
+import { objectCrons, objectGates, objectRuns, objectSweeps, objectWaits } from './objects.ts';
 import { DAY } from './lib/time.ts';
 import type { DeadMessage, EventsMessage } from './protocol/message.ts';
 import type {
   Clock,
   Crons,
   Entropy,
+  Gates,
   Log,
   Runs,
   Seal,
   Sender,
+  SlotHolders,
   Store,
   Sweeps,
   Waiters,
@@ -32,10 +34,11 @@ export interface Parts {
   store: Store;
   events: Sender<EventsMessage>;
   dead: Sender<DeadMessage>;
-  runs: Runs & Waiters;
+  runs: Runs & Waiters & SlotHolders;
   sweeps: Sweeps;
   crons: Crons;
   waits: Waits;
+  gates: Gates;
   /** Null when no encryption key is set. */
   seal: Seal | null;
   clock: Clock;
@@ -58,6 +61,7 @@ export function compose(env: Env, overrides: Partial<Parts> = {}): Parts {
     sweeps: objectSweeps(env),
     crons: objectCrons(env),
     waits: objectWaits(env),
+    gates: objectGates(env),
     seal: config.encryptionKey === null ? null : aesSeal(config.encryptionKey, entropy),
     clock: systemClock,
     entropy,

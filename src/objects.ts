@@ -1,16 +1,17 @@
 /** The objects as ports: names to stubs, and which failures of a call are worth a second try. */
 import type { Env } from './env.ts';
 import { chunks } from './lib/chunks.ts';
-import { sha256Hex } from './lib/hash.ts';
+import { hashNumber, sha256Hex } from './lib/hash.ts';
 import { utf8Length } from './lib/json.ts';
-import type { Crons, Runs, Sweeps, Waiters, Waits } from './ports.ts';
+import type { Crons, Gates, Runs, SlotHolders, Sweeps, Waiters, Waits } from './ports.ts';
 import { limits } from './protocol/limits.ts';
-import type { CronRpc, RunRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
+import type { CronRpc, GateRpc, RunRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
+import type { SlotClaim } from './protocol/slot.ts';
 import type { Wait } from './protocol/wait.ts';
 
 const TRIES = 3;
 
-export function objectRuns(env: Env): Runs & Waiters {
+export function objectRuns(env: Env): Runs & Waiters & SlotHolders {
   // The platform's mapped stub types cannot take recursive JSON in; what the class implements is said here instead.
   const run = (runId: string) => env.RUN.get(env.RUN.idFromName(runId)) as unknown as RunRpc;
   return {
@@ -20,6 +21,7 @@ export function objectRuns(env: Env): Runs & Waiters {
     trace: (runId) => retrying(() => run(runId).trace()),
     resume: (runId, key, event) => retrying(() => run(runId).resume(key, event)),
     answer: (runId, key, answer) => retrying(() => run(runId).answer(key, answer)),
+    grant: (runId, granted) => retrying(() => run(runId).grant(granted)),
     check: (runId) => retrying(() => run(runId).check()),
     purge: (runId) => retrying(() => run(runId).purge()),
   };
@@ -42,11 +44,8 @@ export function objectCrons(env: Env): Crons {
 const NAME_BYTES = 1_000;
 
 export function objectWaits({ WAITS }: { WAITS: DurableObjectNamespace }): Waits {
-  const object = (env: string, event: string) => {
-    const full = `${env}:${event}`;
-    const name = utf8Length(full) <= NAME_BYTES ? full : `#${sha256Hex(full)}`;
-    return WAITS.get(WAITS.idFromName(name)) as unknown as WaitsRpc;
-  };
+  const object = (env: string, event: string) =>
+    WAITS.get(WAITS.idFromName(shortened(`${env}:${event}`))) as unknown as WaitsRpc;
   return {
     async listen(waits) {
       const groups = [...Map.groupBy(waits, ({ env, event }) => JSON.stringify([env, event])).values()];
@@ -66,6 +65,27 @@ export function objectWaits({ WAITS }: { WAITS: DurableObjectNamespace }): Waits
     expire: (env, name, runId, key) => retrying(() => object(env, name).expire(runId, key)),
     drop: (env, name, runId, keys) => retrying(() => object(env, name).drop(runId, keys)),
   };
+}
+
+function shortened(name: string): string {
+  return utf8Length(name) <= NAME_BYTES ? name : `#${sha256Hex(name)}`;
+}
+
+/** Gates of one function, environment or account: one for each part of the keys, so that their names can be listed. */
+const GATE_PARTS = 16;
+
+export function objectGates({ GATE }: { GATE: DurableObjectNamespace }): Gates {
+  const gate = (claim: SlotClaim) => GATE.get(GATE.idFromName(gateName(claim))) as unknown as GateRpc;
+  return {
+    acquire: (ask) => retrying(() => gate(ask).acquire(ask)),
+    release: (claim) => retrying(() => gate(claim).release(claim)),
+  };
+}
+
+/** Who shares the limit, and which part of the keys. No function's id is without a dash (FN-7). */
+function gateName({ env, functionId, limit }: SlotClaim): string {
+  const owner = { fn: `${env}:${functionId}`, env: `${env}:env`, account: '*:account' }[limit.scope];
+  return shortened(`${owner}:${limit.key === '' ? 0 : hashNumber(limit.key, GATE_PARTS)}`);
 }
 
 /** Every call may be repeated. A broken stub stays broken, so each try makes its own; an overloaded object is left alone. */

@@ -5,6 +5,7 @@
 import type { EventView, StoredEvent } from './protocol/event.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import type { SkippedTicks } from './protocol/rpc.ts';
+import type { Granted, SlotAnswer, SlotAsk, SlotClaim } from './protocol/slot.ts';
 import type { Wait } from './protocol/wait.ts';
 import type {
   RunCheck,
@@ -198,6 +199,20 @@ export interface Waiters {
   resume(runId: string, key: string, event: StoredEvent): Promise<'taken' | 'gone'>;
   /** By an event (CX group). A repeat changes nothing. */
   cancel(runId: string): Promise<unknown>;
+}
+
+/** Where it is decided who may start, and who may execute, under a function's limits. */
+export interface Gates {
+  /** Durable when it resolves. A repeat is answered as it stands then, and renews a lease. */
+  acquire(ask: SlotAsk): Promise<SlotAnswer>;
+  /** Gives a lease back, or a place in the line. A repeat changes nothing. */
+  release(claim: SlotClaim): Promise<void>;
+}
+
+/** The runs, as the gates see them. */
+export interface SlotHolders {
+  /** It has the slot that it waited for. `gone`: it does not want it any more. A repeat changes nothing. */
+  grant(runId: string, granted: Granted): Promise<'taken' | 'gone'>;
 }
 
 /** The functions that an environment has. */

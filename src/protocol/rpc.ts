@@ -1,6 +1,7 @@
 /** The calls that the objects answer. Arguments are parsed by the object; results are plain data. */
 import type { StoredEvent } from './event.ts';
 import type { RunCheck, RunEnding, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
+import type { Granted, SlotAnswer, SlotAsk, SlotClaim } from './slot.ts';
 import type { Wait } from './wait.ts';
 
 /** One object per run, named by its run id. */
@@ -12,6 +13,7 @@ export interface RunRpc {
   check(): Promise<RunCheck>;
   resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'>;
   answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'>;
+  grant(granted: Granted): Promise<'taken' | 'gone'>;
   purge(): Promise<void>;
 }
 
@@ -28,6 +30,12 @@ export interface WaitsRpc {
   /** Rejects when the history cannot be read: to be repeated then. */
   expire(runId: string, key: string): Promise<StoredEvent | null>;
   drop(runId: string, keys: string[]): Promise<void>;
+}
+
+/** One object per part of a function's keys, or of those that an environment or the account shares: `Gates` (src/ports.ts) for these. */
+export interface GateRpc {
+  acquire(ask: SlotAsk): Promise<SlotAnswer>;
+  release(claim: SlotClaim): Promise<void>;
 }
 
 /** One object per environment: the timers of its cron functions. */

@@ -15,15 +15,32 @@ import { never } from '../lib/never.ts';
 import { handlerReturned, handlerThrew, entryOverdue, parked } from './handler.ts';
 import { cancelled, isTooLate } from './finish.ts';
 import { acknowledged, answered, askAgain } from './asks.ts';
+import { load } from './commit.ts';
 import { entryDue, started, watchdog } from './entry.ts';
-import type { RunState } from './state.ts';
+import { queued, slotAnswered, slotGranted, slotsDue, withSlots } from './slots.ts';
+import type { RunConfig, RunState } from './state.ts';
 import { began, reported, stepDue, stepOverdue } from './steps.ts';
 import { nothing, type RunInput, type Transition } from './transition.ts';
 
 /** @param state null before the run has started. Never modified here. @param now milliseconds since 1970. */
 export function apply(state: RunState | null, input: RunInput, now: number): Transition {
-  if (input.type === 'started') return state === null ? started(input.config, input.startAt, now) : nothing;
+  if (input.type === 'started') return state === null ? begun(input.config, input.startAt, now) : nothing;
   if (state === null || state.run.end !== null) return nothing;
+  const transition = decided(state, input, now);
+  return state.config.flow === undefined ? transition : withSlots(state, input, transition, now);
+}
+
+/** With limits, a run that is due is queued at once. */
+function begun(config: RunConfig, startAt: number, now: number): Transition {
+  const transition = started(config, startAt, now);
+  const { run } = transition.changes;
+  if (config.flow === undefined || run === undefined || run.end !== null || startAt > now) return transition;
+  const state = load(config, run, []);
+  state.live.phase = 'parked';
+  return queued(state, transition, now);
+}
+
+function decided(state: RunState, input: Exclude<RunInput, { type: 'started' }>, now: number): Transition {
   if (isTooLate(state, input, now)) return cancelled(state, now);
   switch (input.type) {
     case 'began':
@@ -44,6 +61,12 @@ export function apply(state: RunState | null, input: RunInput, now: number): Tra
       return answered(state, input, now);
     case 'askAgain':
       return askAgain(state, now);
+    case 'slotAnswered':
+      return slotAnswered(state, input, now);
+    case 'slotGranted':
+      return slotGranted(state, input, now);
+    case 'slotsDue':
+      return slotsDue(state, now);
     case 'entryDue':
       return entryDue(state, now);
     case 'stepDue':

@@ -16,6 +16,7 @@ export function commit(state: RunState | null, changes: Changes): RunState {
   for (const key of changes.asked ?? []) state.live.asks.add(key);
   if (changes.acknowledged !== undefined) state.live.asks.delete(changes.acknowledged);
   if (changes.live !== undefined) Object.assign(state.live, changes.live);
+  if (changes.slots !== undefined) state.live.slots = changes.slots;
   return state;
 }
 

@@ -29,11 +29,12 @@ export function callHandler(run: Run): Effect[] {
 
 export function started(config: RunConfig, startAt: number, now: number): Transition {
   const later = startAt > now;
+  const waits = later || config.flow !== undefined;
   const run: Run = {
     entry: 1,
     attempt: 0,
-    due: later ? startAt : null,
-    startedAt: later ? null : now,
+    due: waits ? startAt : null,
+    startedAt: waits ? null : now,
     failures: [],
     losses: 0,
     cancelAt: null,

@@ -6,6 +6,7 @@
  *
  * One writer: the run's object. `apply` only reads the state; `commit` (commit.ts) is the only place that changes it.
  */
+import type { RunFlow } from '../protocol/flow.ts';
 import type { Op } from '../protocol/op.ts';
 import type { Failure, RunParent, RunStatus } from '../protocol/run.ts';
 
@@ -34,6 +35,8 @@ export interface RunConfig {
   finishWithin: number | null;
   /** The step that invoked this run. */
   parent: RunParent | null;
+  /** Only of a function that limits its starts or its concurrency: the keys, not the limits (FN-11). */
+  flow?: RunFlow;
 }
 
 /** The run's own row. Its output, or the error that it failed with, is JSON text beside it. */
@@ -51,6 +54,8 @@ export interface Run {
   /** Cancellation asked for while a step was executing: it takes effect when the step ends (CX-23). */
   cancelAt: number | null;
   end: { status: Exclude<RunStatus, 'Running'>; at: number } | null;
+  /** Its throttle has let it start, and it waits for other slots. */
+  admitted?: true;
 }
 
 interface StepBase {
@@ -111,6 +116,24 @@ export interface Live {
   steps: Map<string, Executing>;
   /** What was asked for and is not acknowledged yet: keys of waits. Asked again until it is; no run is parked before. */
   asks: Set<string>;
+  /** Only of a run with limits, once it has asked. */
+  slots?: Slots;
+}
+
+/** What a burst holds of the run's limits, by their numbers (slots.ts), and what it waits for. */
+export interface Slots {
+  /** Fence: which burst of the run this is. Counts up, also across restarts: it is taken from the clock. 0: none yet. */
+  turn: number;
+  /** The limit whose slot is asked for; null while nothing is. */
+  asked: number | null;
+  /** Takes a place in the line; otherwise it is only tried. */
+  waits: boolean;
+  /** The gate knows that it waits, and will tell. */
+  isInLine: boolean;
+  held: number[];
+  /** When to ask again for what has not been heard. */
+  askAt: number;
+  renewAt: number;
 }
 
 export interface RunState {
@@ -142,6 +165,23 @@ export function isTimed({ live }: RunState, id: string): boolean {
   return !live.steps.has(id) && !live.asks.has(id);
 }
 
+/** Slots are asked for: until they are there nothing begins. */
+export function isQueued({ slots }: Live): boolean {
+  return slots !== undefined && slots.asked !== null;
+}
+
+/** Whether it takes user code to go on with a waiting step: it is to be run again. */
+export function needsCode({ steps }: RunState, id: string): boolean {
+  const step = steps.get(id);
+  return step?.state === 'waiting' && step.op === 'StepRun';
+}
+
+/** When the run is out of time to start (TO-3); a timer of its own, however long the line is (TO-11). */
+export function startBy({ config, run }: RunState): number {
+  if (config.startWithin === null || run.startedAt !== null || run.due === null) return Infinity;
+  return run.due + config.startWithin;
+}
+
 /** When the run is out of time (TO-5). */
 export function finishBy({ config, run }: RunState): number {
   return config.finishWithin === null || run.startedAt === null
@@ -157,15 +197,21 @@ export function handlerRuns({ live }: RunState): boolean {
 /** When the object must wake next; null when it need not. The object's one alarm is always this. */
 export function nextAlarm(state: RunState): number | null {
   if (state.run.end !== null) return null;
-  let next = state.live.phase === 'parked' ? Infinity : state.live.watchdog;
+  const { live } = state;
+  const isWatched = live.phase === 'executing' || (live.phase === 'unknown' && !isQueued(live));
+  let next = isWatched ? live.watchdog : (live.slots?.askAt ?? Infinity);
   // Once a cancellation waits, only the executing steps do: nothing else begins any more.
   if (state.run.cancelAt === null) next = Math.min(next, nextDue(state));
   return next === Infinity ? null : next;
 }
 
 function nextDue(state: RunState): number {
+  const held = isQueued(state.live);
   // The handler's own code is not interrupted (TO-10): its next news tells that the time is over.
-  let next = Math.min(state.run.due ?? Infinity, handlerRuns(state) ? Infinity : finishBy(state));
-  for (const [id, due] of state.waiting) if (due < next && isTimed(state, id)) next = due;
+  const finish = handlerRuns(state) ? Infinity : finishBy(state);
+  let next = Math.min(held ? Infinity : (state.run.due ?? Infinity), startBy(state), finish);
+  for (const [id, due] of state.waiting) {
+    if (due < next && isTimed(state, id) && !(held && needsCode(state, id))) next = due;
+  }
   return next;
 }

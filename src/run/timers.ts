@@ -1,7 +1,18 @@
 /** Which inputs the clock brings. */
 import { openAsks } from './asks.ts';
-import { finishBy, handlerRuns, isTimed, type RunState } from './state.ts';
+import {
+  finishBy,
+  handlerRuns,
+  isQueued,
+  isTimed,
+  needsCode,
+  startBy,
+  type Live,
+  type RunState,
+} from './state.ts';
 import type { RunInput } from './transition.ts';
+
+const SLOTS_DUE: RunInput = { type: 'slotsDue' };
 
 /**
  * What to feed when the alarm goes off, in three named phases, so that the result does not depend on the order of due times:
@@ -18,17 +29,25 @@ export function dueInputs(state: RunState, now: number): RunInput[] {
   }
   if (run.cancelAt === null) inputs.push(...due(state, now));
   if (finishBy(state) <= now && !handlerRuns(state)) inputs.push({ type: 'cancelled' });
-  if (live.phase !== 'parked' && (live.phase === 'unknown' ? inputs.length === 0 : live.watchdog <= now)) {
-    inputs.push({ type: 'watchdog' });
-  }
+  if (isQueued(live)) inputs.push(...((live.slots?.askAt ?? Infinity) <= now ? [SLOTS_DUE] : []));
+  else if (isOverlooked(live, inputs.length > 0, now)) inputs.push({ type: 'watchdog' });
   if (live.phase === 'unknown' && openAsks(state).length > 0) inputs.push({ type: 'askAgain' });
   return inputs;
 }
 
+/** Nobody knows what user code does. */
+function isOverlooked({ phase, watchdog }: Live, isKnown: boolean, now: number): boolean {
+  return phase === 'unknown' ? !isKnown : phase === 'executing' && watchdog <= now;
+}
+
 function due(state: RunState, now: number): RunInput[] {
-  const { run, waiting } = state;
-  const entry: RunInput[] = run.due !== null && run.due <= now ? [{ type: 'entryDue' }] : [];
-  const steps = [...waiting].filter(([id, at]) => at <= now && isTimed(state, id));
+  const { run, waiting, live } = state;
+  if (startBy(state) <= now) return [{ type: 'cancelled' }];
+  const held = isQueued(live);
+  const entry: RunInput[] = !held && run.due !== null && run.due <= now ? [{ type: 'entryDue' }] : [];
+  const steps = [...waiting].filter(
+    ([id, at]) => at <= now && isTimed(state, id) && !(held && needsCode(state, id)),
+  );
   return [
     ...entry,
     ...steps.toSorted((a, b) => a[1] - b[1]).map(([id]): RunInput => ({ type: 'stepDue', id })),

@@ -2,7 +2,8 @@
 import type { SerializedError } from '../protocol/error.ts';
 import type { Op, When } from '../protocol/op.ts';
 import type { StepAnswer } from '../protocol/run.ts';
-import type { Executing, Run, RunConfig, Step } from './state.ts';
+import type { SlotAnswer } from '../protocol/slot.ts';
+import type { Executing, Run, RunConfig, Slots, Step } from './state.ts';
 
 export type RunInput =
   /** Dispatch starts the run; its handler is first entered at `startAt`. */
@@ -25,7 +26,11 @@ export type RunInput =
   | { type: 'answered'; id: string; answer: StepAnswer; event?: string }
   /** After a restart nobody knows what was acknowledged: everything is asked again. */
   | { type: 'askAgain' }
+  /** What a gate answered for the n-th of the run's limits; and what it tells one that has waited. */
+  | { type: 'slotAnswered'; n: number; turn: number; answer: SlotAnswer }
+  | { type: 'slotGranted'; n: number; turn: number }
   /** Timers, listed by `dueInputs`. */
+  | { type: 'slotsDue' }
   | { type: 'entryDue' }
   | { type: 'stepDue'; id: string }
   | { type: 'stepOverdue'; id: string }
@@ -47,6 +52,7 @@ export interface Changes {
   asked?: string[];
   acknowledged?: string;
   live?: { phase: 'parked' } | { phase: 'executing'; since: number; watchdog: number };
+  slots?: Slots;
 }
 
 export type Effect =
@@ -64,6 +70,10 @@ export type Effect =
   | { type: 'expire'; key: string }
   /** These waits for events are not wanted any more. */
   | { type: 'drop'; keys: string[] }
+  /** Ask for a slot under the n-th of the run's limits, then feed `slotAnswered`. Harmless when repeated: renews what is held. */
+  | { type: 'acquire'; n: number; turn: number; wait: boolean }
+  /** A slot, or a place in the line, is not wanted any more. */
+  | { type: 'release'; n: number; turn: number }
   /** Nothing of this run's user code is wanted any more. */
   | { type: 'stop' }
   /** The run has ended: tell the index. */

@@ -8,7 +8,9 @@ import type { RunHandle } from '../../src/call/caller.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { RunEnding, RunSummary, RunTrace } from '../../src/protocol/run.ts';
 import type { Wait } from '../../src/protocol/wait.ts';
-import type { Waits } from '../../src/ports.ts';
+import type { Gates, Waits } from '../../src/ports.ts';
+import type { RunFlow } from '../../src/protocol/flow.ts';
+import type { SlotAnswer, SlotAsk, SlotClaim } from '../../src/protocol/slot.ts';
 import type { RunConfig } from '../../src/run/state.ts';
 import { Inngest } from '../../src/sdk/index.ts';
 import type { stepTools } from '../../src/sdk/tools.ts';
@@ -46,6 +48,7 @@ export interface WorldOptions extends Partial<Limits> {
   /** The object is lost at this transaction: before it is written, or after that and before anything is done about it. */
   lostAt?: { transaction: number; written: boolean };
   startAt?: number;
+  flow?: RunFlow;
 }
 
 interface Sent {
@@ -72,6 +75,7 @@ export class World {
   /** Events that the engine has accepted for the run. */
   readonly emitted: StoredEvent[] = [];
   readonly waits = new RecordedWaits();
+  readonly gates = new RecordedGates();
   readonly sent: Sent[] = [];
   /** What the engine logged; nothing, unless the journal is broken. */
   readonly errors: string[] = [];
@@ -123,6 +127,7 @@ export class World {
       events: [event],
       startAt,
       queuedAt: NOW,
+      ...(this.#options.flow && { flow: this.#options.flow }),
     };
     const answers = [await this.owner.start(request)];
     await this.quiet();
@@ -214,6 +219,7 @@ export class World {
       }),
       report: async (ending) => this.#told(ending),
       waits: this.waits,
+      gates: this.gates,
       emit: async (emitted) => void this.emitted.push(emitted),
       abort: () => {
         life.lost = true;
@@ -310,6 +316,22 @@ class RecordedWaits implements Pick<Waits, 'listen' | 'expire' | 'drop'> {
 
   async drop(_env: string, _name: string, _runId: string, keys: string[]): Promise<void> {
     this.droppedKeys.push(...keys);
+  }
+}
+
+/** What runs ask of the gates, written down; answered as the test says, `granted` at first. */
+class RecordedGates implements Gates {
+  readonly asked: SlotAsk[] = [];
+  readonly released: SlotClaim[] = [];
+  answer: (ask: SlotAsk) => SlotAnswer | Promise<SlotAnswer> = () => ({ is: 'granted' });
+
+  async acquire(ask: SlotAsk): Promise<SlotAnswer> {
+    this.asked.push(ask);
+    return this.answer(ask);
+  }
+
+  async release(claim: SlotClaim): Promise<void> {
+    this.released.push(claim);
   }
 }
 

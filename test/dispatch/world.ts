@@ -2,7 +2,7 @@
 import type { Message } from '../../src/dispatch/delivery.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { Functions, Runs, Waiters, Waits } from '../../src/ports.ts';
+import type { Functions, Runs, SlotHolders, Waiters, Waits } from '../../src/ports.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type {
   RunCheck,
@@ -15,7 +15,7 @@ import type {
 } from '../../src/protocol/run.ts';
 import { world } from '../ingest/world.ts';
 
-class MemoryRuns implements Runs, Waiters {
+class MemoryRuns implements Runs, Waiters, SlotHolders {
   /** Every call, repeats included. */
   calls: RunStart[] = [];
   started = new Map<string, RunStart>();
@@ -65,6 +65,9 @@ class MemoryRuns implements Runs, Waiters {
   /** Runs that cannot be told an answer. */
   readonly unreachable = new Set<string>();
   readonly answers: { runId: string; key: string; answer: StepAnswer }[] = [];
+  async grant(): Promise<'taken' | 'gone'> {
+    return 'gone';
+  }
   async answer(runId: string, key: string, answer: StepAnswer): Promise<'taken'> {
     if (this.unreachable.has(runId)) throw new Error('secret-value');
     this.answers.push({ runId, key, answer });

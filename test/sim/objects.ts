@@ -65,6 +65,11 @@ export interface ObjectDeps {
   forgetsAlarm?: (object: RunObject) => boolean;
 }
 
+const NO_GATES: OwnerDeps['gates'] = {
+  acquire: () => Promise.reject(new Error('no function has limits')),
+  release: () => Promise.resolve(),
+};
+
 export class RunObjects {
   readonly all = new Map<string, RunObject>();
   readonly #world: World;
@@ -87,6 +92,7 @@ export class RunObjects {
       trace: () => call((owner) => owner.trace()),
       resume: (key, event) => call((owner) => owner.resume(key, event)),
       answer: (key, answer) => call((owner) => owner.answer(key, answer)),
+      grant: (granted) => call((owner) => owner.grant(granted)),
       check: () => call((owner) => owner.check()),
       purge: () => call((owner) => owner.purge()),
     };
@@ -153,6 +159,7 @@ export class RunObjects {
         expire: (...wait) => this.#under(object, () => waits.expire(...wait)),
         drop: (...given) => this.#under(object, () => waits.drop(...given)),
       },
+      gates: NO_GATES,
       emit: (event) => this.#under(object, () => this.#deps.emit(event)),
       report: (ending) => this.#report(object, life, ending),
       abort: () => life.die(),

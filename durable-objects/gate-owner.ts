@@ -1,0 +1,142 @@
+/**
+ * The owner of one gate: the one place where it is decided who may start and who may execute under a part of a function's keys, or of
+ * those that an environment or the account shares (FC-8). Knows nothing of the platform, so that the simulator runs it as it is.
+ *
+ * Commit first, act second: what is decided is written in one transaction with the alarm, and only then is anybody told. What is in
+ * memory here may be lost at any moment.
+ */
+import { inPool } from '../src/dispatch/pool.ts';
+import { parseDuration } from '../src/lib/duration.ts';
+import { SECOND } from '../src/lib/time.ts';
+import type { FunctionConfig } from '../src/protocol/function.ts';
+import type { GateRpc } from '../src/protocol/rpc.ts';
+import { slotAsk, slotClaim, type SlotAnswer, type SlotAsk, type SlotClaim } from '../src/protocol/slot.ts';
+import type { Clock, Functions, Log, SlotHolders } from '../src/ports.ts';
+import { GateSlots, type Limit, type Parcel } from './gate-slots.ts';
+import type { ObjectStorage } from './storage.ts';
+
+export interface GateDeps {
+  storage: ObjectStorage;
+  clock: Clock;
+  log: Log;
+  functions: Functions;
+  runs: SlotHolders;
+  /** Gives this owner up: it may not be used any more. */
+  abort(reason: string): void;
+}
+
+/** Runs told at a time. */
+const AT_ONCE = 25;
+/** When an alarm could not do its work it is tried again this much later. */
+const AGAIN = 5 * SECOND;
+
+export class GateOwner implements GateRpc {
+  readonly #deps: GateDeps;
+  readonly #slots: GateSlots;
+  /** When the alarm is due; undefined until the platform was asked. */
+  #armed: number | null | undefined;
+
+  constructor(deps: GateDeps) {
+    this.#deps = deps;
+    this.#slots = new GateSlots(deps.storage, {
+      limitOf: (kind, line) => this.#limitOf(kind, line),
+      planBy: (at) => this.#armBy(at),
+    });
+  }
+
+  async acquire(given: SlotAsk): Promise<SlotAnswer> {
+    const ask = slotAsk.parse(given);
+    await this.#wake();
+    const { answer, parcels } = this.#transact((now) => this.#slots.acquire(ask, now));
+    void this.#tellAll(parcels);
+    return answer;
+  }
+
+  async release(given: SlotClaim): Promise<void> {
+    const claim = slotClaim.parse(given);
+    await this.#wake();
+    void this.#tellAll(this.#transact((now) => this.#slots.release(claim, now)));
+  }
+
+  /** Never throws: the platform gives an alarm up after six throws, and those who wait with it. */
+  async alarm(): Promise<void> {
+    this.#armed = null;
+    try {
+      const parcels = this.#transact((now) => {
+        const due = this.#slots.due(now);
+        this.#slots.plan(now);
+        return due;
+      });
+      await this.#tellAll(parcels);
+    } catch (error) {
+      this.#deps.log.error('gate: an alarm failed, it is tried again', { error });
+      this.#armBy(this.#deps.clock.now() + AGAIN);
+    }
+  }
+
+  /** The platform may have lost an alarm. */
+  async #wake(): Promise<void> {
+    if (this.#armed !== undefined) return;
+    const armed = await this.#deps.storage.alarm();
+    this.#armed ??= armed;
+  }
+
+  /** Never rejects: whoever could not be told is told again. */
+  async #tellAll(parcels: readonly Parcel[]): Promise<void> {
+    try {
+      let rest = parcels;
+      while (rest.length > 0) rest = (await inPool(rest, AT_ONCE, (parcel) => this.#tell(parcel))).flat();
+    } catch (error) {
+      this.#deps.log.error('gate: it was not written down who was told', { error });
+    }
+  }
+
+  /** Answers who is to be told because of that. */
+  async #tell(parcel: Parcel): Promise<Parcel[]> {
+    const { runId, granted } = parcel;
+    let outcome: 'taken' | 'gone';
+    try {
+      outcome = await this.#deps.runs.grant(runId, granted);
+    } catch (error) {
+      this.#deps.log.error('gate: a run was not told of its slot', { runId, error });
+      return [];
+    }
+    return this.#transact((now) => this.#slots.told(parcel, outcome, now));
+  }
+
+  #limitOf(kind: string, line: string): Limit {
+    const [env, functionId, n] = JSON.parse(kind) as [string, string, number];
+    const config = this.#deps.functions.list(env).find(({ id }) => id === functionId);
+    return config === undefined ? null : limitIn(config, line, n);
+  }
+
+  /** Rows and alarm together. */
+  #transact<Result>(work: (now: number) => Result): Result {
+    const now = this.#deps.clock.now();
+    try {
+      return this.#deps.storage.transact(() => work(now));
+    } catch (error) {
+      // Memory may be ahead of what is stored: it must not be used any more.
+      this.#deps.abort('a transaction of a gate could not be written');
+      throw error;
+    }
+  }
+
+  /** Not later than this; a later alarm is moved, an earlier one stays. One in the past might never fire. */
+  #armBy(at: number): void {
+    const next = Math.max(at, this.#deps.clock.now() + 1);
+    if (this.#armed != null && this.#armed <= next) return;
+    this.#deps.storage.setAlarm(next);
+    this.#armed = next;
+  }
+}
+
+function limitIn({ concurrency, throttle }: FunctionConfig, line: string, n: number): Limit {
+  if (line.startsWith('throttle:')) {
+    if (throttle === undefined) return null;
+    const { limit, period, burst } = throttle;
+    return { policy: 'throttle', rate: { limit, burst, period: parseDuration(period) ?? 0 } };
+  }
+  const own = concurrency?.[n];
+  return own === undefined ? null : { policy: 'concurrency', limit: own.limit };
+}
