@@ -9,9 +9,9 @@
  *
  * Every call may be repeated and come late: the turn of a claim says which burst of the run it is about.
  */
-import { afterStart, nextStart, type Rate } from '../src/flow/gcra.ts';
+import { afterStart, nextStart, underRate, type Rate } from '../src/flow/gcra.ts';
 import { next } from '../src/flow/lease.ts';
-import { HOUR, SECOND } from '../src/lib/time.ts';
+import { HOUR, MINUTE, SECOND } from '../src/lib/time.ts';
 import { LEASE, type Granted, type SlotAnswer, type SlotAsk, type SlotClaim } from '../src/protocol/slot.ts';
 import { SlotRows, placeOf, type Lease, type Place } from './gate-slot-rows.ts';
 import type { ObjectStorage } from './storage.ts';
@@ -45,6 +45,8 @@ export class GateSlots {
   readonly #world: SlotWorld;
   #leasesSeenAt = -Infinity;
   #ratesSeenAt = -Infinity;
+  /** The last line in which somebody waits that was looked at since limits may have changed; null when all were. */
+  #seenTo: string | null = '';
 
   constructor(storage: ObjectStorage, world: SlotWorld) {
     this.#rows = new SlotRows(storage);
@@ -99,7 +101,7 @@ export class GateSlots {
 
   /** What time brings: leases that have run out, starts that may be made. Bounded; whom to tell comes back. */
   due(now: number): Parcel[] {
-    const parcels = this.#expire(now);
+    const parcels = [...this.#expire(now), ...this.#pumpUnseen(now)];
     for (const line of this.#rows.dueLines(now, BOUND.lines)) parcels.push(...this.#pump(line, now));
     if (now - this.#ratesSeenAt >= HOUR) {
       this.#ratesSeenAt = now;
@@ -114,16 +116,16 @@ export class GateSlots {
     if (start !== null) this.#world.planBy(Math.ceil(start));
     const lease = this.#rows.nextLease();
     if (lease !== null) this.#world.planBy(Math.max(lease, this.#leasesSeenAt + LOOK));
+    if (this.#seenTo !== null) this.#world.planBy(now);
+    // A deployment may change limits, and tells nobody.
+    else if (this.#rows.crowded('', 1).length > 0) this.#world.planBy(now + MINUTE);
     if (this.#rows.hasRates) this.#world.planBy(Math.max(this.#ratesSeenAt, now) + HOUR);
   }
 
-  /** Of all lines, after limits have changed. @param after the last line that was looked at. */
-  pumpSome(after: string, now: number): { parcels: Parcel[]; last: string | null } {
-    const lines = this.#rows.crowded(after, BOUND.lines);
-    return {
-      parcels: lines.flatMap((line) => this.#pump(line, now)),
-      last: lines.length === BOUND.lines ? (lines.at(-1) ?? null) : null,
-    };
+  /** Limits have changed: every line is looked at, in the next calls of `due`. */
+  lookAgain(now: number): void {
+    this.#seenTo = '';
+    this.#world.planBy(now);
   }
 
   #again(lease: Lease, place: Place, now: number): SlotAnswer {
@@ -143,6 +145,7 @@ export class GateSlots {
   #enqueue(place: Place, now: number): void {
     this.#rows.enqueue(place);
     this.#plan(place.line, now);
+    this.#world.planBy(now + MINUTE);
   }
 
   /** Slots for all who are first and have room. */
@@ -187,9 +190,20 @@ export class GateSlots {
     if (!isThrottle(line)) return;
     const [head] = this.#rows.heads(line);
     const limit = head === undefined ? null : this.#world.limitOf(head.kind, line);
-    const due = limit?.policy === 'throttle' ? nextStart(this.#rows.tat(line), limit.rate, now) : null;
+    const tat = this.#rows.tat(line);
+    if (limit?.policy !== 'throttle' || tat === null) return this.#rows.setDue(line, null);
+    const ours = underRate(tat, limit.rate, now);
+    if (ours < tat) this.#rows.setTat(line, ours);
+    const due = nextStart(ours, limit.rate, now);
     this.#rows.setDue(line, due);
-    if (due !== null) this.#world.planBy(Math.ceil(due));
+    this.#world.planBy(Math.ceil(due));
+  }
+
+  #pumpUnseen(now: number): Parcel[] {
+    if (this.#seenTo === null) return [];
+    const lines = this.#rows.crowded(this.#seenTo, BOUND.lines);
+    this.#seenTo = lines.length === BOUND.lines ? (lines.at(-1) ?? null) : null;
+    return lines.flatMap((line) => this.#pump(line, now));
   }
 
   #expire(now: number): Parcel[] {

@@ -11,19 +11,19 @@ export interface Rate {
   burst: number;
 }
 
+/** The key's time under a rate that may have changed since: it keeps nobody for more than one period from now (TH-22). */
+export function underRate(tat: number, rate: Rate, now: number): number {
+  return Math.min(tat, now + rate.period + ahead(rate));
+}
+
 /** When the next start is allowed; `now` or earlier means at once. @param tat null: nothing has started under this key. */
 export function nextStart(tat: number | null, rate: Rate, now: number): number {
-  return capped(tat ?? now, rate, now) - ahead(rate);
+  return underRate(tat ?? now, rate, now) - ahead(rate);
 }
 
 /** The key's time after a start. */
 export function afterStart(tat: number | null, rate: Rate, now: number): number {
-  return Math.max(capped(tat ?? now, rate, now), now) + interval(rate);
-}
-
-/** A rate that has changed since keeps nobody waiting for more than one of its own periods (TH-22). */
-function capped(tat: number, rate: Rate, now: number): number {
-  return Math.min(tat, now + rate.period + ahead(rate));
+  return Math.max(underRate(tat ?? now, rate, now), now) + interval(rate);
 }
 
 function ahead(rate: Rate): number {
