@@ -5,17 +5,30 @@
  * Commit first, act second: what is decided is written in one transaction with the alarm, and only then is anybody told. What is in
  * memory here may be lost at any moment.
  */
+import * as z from 'zod';
 import { inPool } from '../src/dispatch/pool.ts';
 import { parseDuration } from '../src/lib/duration.ts';
-import { SECOND } from '../src/lib/time.ts';
+import { MINUTE, SECOND } from '../src/lib/time.ts';
 import type { FunctionConfig } from '../src/protocol/function.ts';
+import {
+  collectable,
+  collecting,
+  entrant,
+  gateOf,
+  type Collectable,
+  type Collected,
+  type Collecting,
+  type Entrant,
+  type GateOf,
+} from '../src/protocol/gate.ts';
 import type { GateRpc } from '../src/protocol/rpc.ts';
 import { slotAsk, slotClaim, type SlotAnswer, type SlotAsk, type SlotClaim } from '../src/protocol/slot.ts';
 import type { Clock, Functions, Log, SlotHolders } from '../src/ports.ts';
 import { GateSlots, type Limit, type Parcel } from './gate-slots.ts';
+import { GateStarts, type StartDeps } from './gate-starts.ts';
 import type { ObjectStorage } from './storage.ts';
 
-export interface GateDeps {
+export interface GateDeps extends Pick<StartDeps, 'launch' | 'holders'> {
   storage: ObjectStorage;
   clock: Clock;
   log: Log;
@@ -33,6 +46,7 @@ const AGAIN = 5 * SECOND;
 export class GateOwner implements GateRpc {
   readonly #deps: GateDeps;
   readonly #slots: GateSlots;
+  readonly #starts: GateStarts;
   /** When the alarm is due; undefined until the platform was asked. */
   #armed: number | null | undefined;
 
@@ -42,6 +56,29 @@ export class GateOwner implements GateRpc {
       limitOf: (kind, line) => this.#limitOf(kind, line),
       planBy: (at) => this.#armBy(at),
     });
+    this.#starts = new GateStarts(deps.storage, {
+      ...deps,
+      transact: (work) => this.#transact(work),
+      planBy: (at) => this.#armBy(at),
+    });
+  }
+
+  async collect(of: GateOf, policy: Collecting, events: Collectable[]): Promise<Collected[]> {
+    const given = z.array(collectable).parse(events);
+    await this.#wake();
+    return this.#starts.collect(gateOf.parse(of), collecting.parse(policy), given);
+  }
+
+  async rate(space: number, entrants: Entrant[]): Promise<string[]> {
+    const given = z.array(entrant).parse(entrants);
+    await this.#wake();
+    return this.#starts.rate(given, z.number().positive().parse(space));
+  }
+
+  async single(mode: 'skip' | 'cancel', entrants: Entrant[]): Promise<string[]> {
+    const given = z.array(entrant).parse(entrants);
+    await this.#wake();
+    return this.#starts.single(given, z.enum(['skip', 'cancel']).parse(mode));
   }
 
   async acquire(given: SlotAsk): Promise<SlotAnswer> {
@@ -67,7 +104,7 @@ export class GateOwner implements GateRpc {
         this.#slots.plan(now);
         return due;
       });
-      await this.#tellAll(parcels);
+      await Promise.all([this.#tellAll(parcels), this.#starts.alarm()]);
     } catch (error) {
       this.#deps.log.error('gate: an alarm failed, it is tried again', { error });
       this.#armBy(this.#deps.clock.now() + AGAIN);
@@ -78,7 +115,9 @@ export class GateOwner implements GateRpc {
   async #wake(): Promise<void> {
     if (this.#armed !== undefined) return;
     const armed = await this.#deps.storage.alarm();
-    this.#armed ??= armed;
+    if (this.#armed !== undefined) return;
+    this.#armed = armed !== null && armed < this.#deps.clock.now() - MINUTE ? null : armed;
+    if (this.#armed === null) this.#transact((now) => this.#starts.plan(now));
   }
 
   /** Never rejects: whoever could not be told is told again. */

@@ -6,7 +6,7 @@
  * That the tables exist is remembered; after a rollback this may not be used any more.
  */
 import { ulid } from '../src/lib/ulid.ts';
-import type { Window } from '../src/flow/window.ts';
+import type { Closed, Window } from '../src/flow/window.ts';
 import type { Collected } from '../src/protocol/gate.ts';
 import type { ObjectStorage, Sql } from './storage.ts';
 
@@ -31,11 +31,6 @@ type Decision = 'granted' | 'refused' | 'ousted';
 export interface Holder {
   runId: string;
   since: number;
-}
-
-/** A window that has closed: its run is to start. */
-export interface Closed extends Window {
-  closedAt: number;
 }
 
 export class StartRows {

@@ -7,19 +7,19 @@
  *  3. Whoever holds a singleton does so until its run has ended. Nobody has to say so: the run is asked when another one comes (SG-6).
  */
 import { inPool } from '../src/dispatch/pool.ts';
-import { collect, type Window } from '../src/flow/window.ts';
+import { collect, type Closed, type Window } from '../src/flow/window.ts';
 import { neighbourhood } from '../src/flow/rate.ts';
 import { DAY, HOUR, SECOND } from '../src/lib/time.ts';
 import { ulidTime } from '../src/lib/ulid.ts';
 import type { Collectable, Collected, Collecting, Entrant, GateOf } from '../src/protocol/gate.ts';
 import type { Log } from '../src/ports.ts';
-import { StartRows, type Closed, type Holder } from './gate-start-rows.ts';
+import { StartRows, type Holder } from './gate-start-rows.ts';
 import type { ObjectStorage } from './storage.ts';
 
 export interface StartDeps {
   log: Log;
   /** Rows and alarm together. */
-  transact<Result>(work: (now: number) => Result): Result;
+  transact: <Result>(work: (now: number) => Result) => Result;
   /** Sees to an alarm not later than this; only inside `transact`. */
   planBy(at: number): void;
   /** Durable when it resolves; may be repeated. */
@@ -27,7 +27,7 @@ export interface StartDeps {
   holders: Holders;
 }
 
-export interface Holders {
+interface Holders {
   /** Whether a run that was let in has not ended. */
   isActive(holder: Holder): Promise<boolean>;
   cancel(runId: string): Promise<'cancelled' | 'ended' | 'unknown'>;
@@ -93,7 +93,7 @@ export class GateStarts {
     await this.#launchDue();
     await this.#cancelOusted();
     await this.#forget();
-    this.#deps.transact((now) => this.#plan(now));
+    this.#deps.transact((now) => this.plan(now));
   }
 
   /** One whose time has come takes no further event. */
@@ -251,7 +251,8 @@ export class GateStarts {
     }
   }
 
-  #plan(now: number): void {
+  /** Only inside a transaction. */
+  plan(now: number): void {
     const due = this.#rows.nextDue();
     if (due !== null) this.#deps.planBy(due);
     const [ousted] = this.#rows.toCancel(1);

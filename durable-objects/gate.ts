@@ -1,6 +1,7 @@
 /** One object per part of a function's keys: puts a `GateOwner` on the platform's storage and alarm. */
 import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../src/env.ts';
+import type { Collectable, Collecting, Entrant, GateOf } from '../src/protocol/gate.ts';
 import type { GateRpc } from '../src/protocol/rpc.ts';
 import type { SlotAsk, SlotClaim } from '../src/protocol/slot.ts';
 import { GateOwner, type GateDeps } from './gate-owner.ts';
@@ -26,6 +27,18 @@ export function gateObject(dependencies: (env: Env) => Omit<GateDeps, 'storage' 
 
     release(claim: SlotClaim) {
       return this.#owner.release(claim);
+    }
+
+    collect(of: GateOf, policy: Collecting, events: Collectable[]) {
+      return this.#owner.collect(of, policy, events);
+    }
+
+    rate(space: number, entrants: Entrant[]) {
+      return this.#owner.rate(space, entrants);
+    }
+
+    single(mode: 'skip' | 'cancel', entrants: Entrant[]) {
+      return this.#owner.single(mode, entrants);
     }
 
     override alarm() {

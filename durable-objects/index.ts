@@ -2,6 +2,7 @@
 import { compose, sendDeps } from '../src/compose.ts';
 import type { Env } from '../src/env.ts';
 import type { EmbeddedCode } from '../src/call/embedded.ts';
+import { isActive, launch } from '../src/dispatch/launch.ts';
 import { acceptEvents } from '../src/ingest/accept.ts';
 import { acceptInternal } from '../src/ingest/internal.ts';
 import { isSealed, unseal } from '../src/keys/unseal.ts';
@@ -75,8 +76,16 @@ function waitsDeps(env: Env): Omit<WaitsDeps, 'storage' | 'abort'> {
 }
 
 function gateDeps(env: Env, functions: FunctionConfig[]): Omit<GateDeps, 'storage' | 'abort'> {
-  const { clock, log, runs } = compose(env);
-  return { clock, log, runs, functions: { list: () => functions } };
+  const parts = { ...compose(env), functions: { list: () => functions } };
+  const { clock, runs, environment } = parts;
+  return {
+    ...parts,
+    launch: (window) => launch(parts, window),
+    holders: {
+      isActive: (holder) => isActive(parts, environment, holder, clock.now()),
+      cancel: (runId) => runs.cancel(runId),
+    },
+  };
 }
 
 function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<string, EmbeddedCode>): RunDeps {

@@ -20,6 +20,7 @@ import type {
   Seal,
   Sender,
   SlotHolders,
+  StartGates,
   Store,
   Sweeps,
   Waiters,
@@ -38,7 +39,7 @@ export interface Parts {
   sweeps: Sweeps;
   crons: Crons;
   waits: Waits;
-  gates: Gates;
+  gates: Gates & StartGates;
   /** Null when no encryption key is set. */
   seal: Seal | null;
   clock: Clock;

@@ -3,7 +3,8 @@ import type { Env } from './env.ts';
 import { chunks } from './lib/chunks.ts';
 import { hashNumber, sha256Hex } from './lib/hash.ts';
 import { utf8Length } from './lib/json.ts';
-import type { Crons, Gates, Runs, SlotHolders, Sweeps, Waiters, Waits } from './ports.ts';
+import type { Crons, Gates, Runs, SlotHolders, StartGates, Sweeps, Waiters, Waits } from './ports.ts';
+import type { GateOf } from './protocol/gate.ts';
 import { limits } from './protocol/limits.ts';
 import type { CronRpc, GateRpc, RunRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
 import type { SlotClaim } from './protocol/slot.ts';
@@ -74,18 +75,35 @@ function shortened(name: string): string {
 /** Gates of one function, environment or account: one for each part of the keys, so that their names can be listed. */
 const GATE_PARTS = 16;
 
-export function objectGates({ GATE }: { GATE: DurableObjectNamespace }): Gates {
-  const gate = (claim: SlotClaim) => GATE.get(GATE.idFromName(gateName(claim))) as unknown as GateRpc;
+export function objectGates({ GATE }: { GATE: DurableObjectNamespace }): Gates & StartGates {
+  const gate = (name: string) => GATE.get(GATE.idFromName(name)) as unknown as GateRpc;
+  /** All of one gate in one call, the gates side by side. */
+  const inParts = async <Item extends { key: string }, Answer>(
+    { env, functionId }: GateOf,
+    items: Item[],
+    call: (gate: GateRpc, own: Item[]) => Promise<Answer[]>,
+  ): Promise<Answer[]> => {
+    const parts = [...Map.groupBy(items, ({ key }) => gateName(`${env}:${functionId}`, key))];
+    return (await Promise.all(parts.map(([name, own]) => retrying(() => call(gate(name), own))))).flat();
+  };
   return {
-    acquire: (ask) => retrying(() => gate(ask).acquire(ask)),
-    release: (claim) => retrying(() => gate(claim).release(claim)),
+    acquire: (ask) => retrying(() => gate(slotGate(ask)).acquire(ask)),
+    release: (claim) => retrying(() => gate(slotGate(claim)).release(claim)),
+    collect: (of, policy, events) => inParts(of, events, (one, own) => one.collect(of, policy, own)),
+    rate: (of, space, entrants) => inParts(of, entrants, (one, own) => one.rate(space, own)),
+    single: (of, mode, entrants) => inParts(of, entrants, (one, own) => one.single(mode, own)),
   };
 }
 
-/** Who shares the limit, and which part of the keys. No function's id is without a dash (FN-7). */
-function gateName({ env, functionId, limit }: SlotClaim): string {
+/** Who shares the limit. No function's id is without a dash (FN-7). */
+function slotGate({ env, functionId, limit }: SlotClaim): string {
   const owner = { fn: `${env}:${functionId}`, env: `${env}:env`, account: '*:account' }[limit.scope];
-  return shortened(`${owner}:${limit.key === '' ? 0 : hashNumber(limit.key, GATE_PARTS)}`);
+  return gateName(owner, limit.key);
+}
+
+/** By the part of the keys. */
+function gateName(owner: string, key: string): string {
+  return shortened(`${owner}:${key === '' ? 0 : hashNumber(key, GATE_PARTS)}`);
 }
 
 /** Every call may be repeated. A broken stub stays broken, so each try makes its own; an overloaded object is left alone. */

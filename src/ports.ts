@@ -4,6 +4,7 @@
  */
 import type { EventView, StoredEvent } from './protocol/event.ts';
 import type { FunctionConfig } from './protocol/function.ts';
+import type { Collectable, Collected, Collecting, Entrant, GateOf } from './protocol/gate.ts';
 import type { SkippedTicks } from './protocol/rpc.ts';
 import type { Granted, SlotAnswer, SlotAsk, SlotClaim } from './protocol/slot.ts';
 import type { Wait } from './protocol/wait.ts';
@@ -49,6 +50,18 @@ export interface QueuedRun {
   queuedAt: number;
   /** When a sweep should first ask the run's object how it stands. */
   checkAt: number;
+  /** Of a batch or a debounce: its events are dispatched before it starts. */
+  isCollected?: boolean;
+}
+
+/** A start that asks for a value of its function's idempotency key. */
+export interface Claim {
+  env: string;
+  functionId: string;
+  key: string;
+  runId: string;
+  /** When it was to start for the first time, always the same of one run; in milliseconds since 1970. */
+  at: number;
 }
 
 /** An event on its way into the store. */
@@ -64,7 +77,7 @@ export interface Settlement {
   arrivals?: Arrival[];
   /** Runs that ended: closes their rows, or makes them where they are missing. */
   ended?: RunSummary[];
-  /** Runs that go on. No row is made for a run of an event that is dispatched already, and a row that is there stays as it is. */
+  /** Runs that go on. No row is made for a run of an event that is dispatched already, unless it was collected, and a row that is there stays as it is. */
   open?: QueuedRun[];
   /** Internal ids of events for which nothing is left to do. */
   dispatched?: string[];
@@ -106,6 +119,8 @@ export interface RunRecord {
   /** JSON text; null while open and where it is too large for the index (then the object has it). */
   output: string | null;
   outputInObject: boolean;
+  /** Why it was skipped; only of such. */
+  reason?: string;
 }
 
 /** An open run whose object is to be asked how it stands. */
@@ -136,6 +151,9 @@ export interface Store {
   countFailure(internalIds: string[]): Promise<Map<string, number>>;
   /** These events can never be dispatched; the reason is kept with them. */
   markDead(internalIds: string[], reason: string, now: number): Promise<void>;
+
+  /** Takes or finds the keys, for 24 h each (ID-9): answers the run ids of those that have theirs. Whoever had it has it again. */
+  claim(claims: Claim[]): Promise<Set<string>>;
 
   loadEvents(internalIds: string[]): Promise<StoredEvent[]>;
   findEvent(env: string, internalId: string): Promise<EventRecord | null>;
@@ -213,6 +231,16 @@ export interface Gates {
 export interface SlotHolders {
   /** It has the slot that it waited for. `gone`: it does not want it any more. A repeat changes nothing. */
   grant(runId: string, granted: Granted): Promise<'taken' | 'gone'>;
+}
+
+/** The gates of a function's keys: what concerns one key is decided in one place (FC-8). A repeat gets the answer of the first time. */
+export interface StartGates {
+  /** Into the open batch or debounce of their key. */
+  collect(of: GateOf, policy: Collecting, events: Collectable[]): Promise<Collected[]>;
+  /** Run ids of those that pass. @param space between two starts of one key, in milliseconds. */
+  rate(of: GateOf, space: number, entrants: Entrant[]): Promise<string[]>;
+  /** Run ids of those that may become runs, while no other run of their key is active; by cancelling that one if the mode says so. */
+  single(of: GateOf, mode: 'skip' | 'cancel', entrants: Entrant[]): Promise<string[]>;
 }
 
 /** The functions that an environment has. */

@@ -5,7 +5,7 @@ import { failure, success } from './answer.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './deps.ts';
 import { eventQuery } from './query.ts';
 import { recordedRun } from './recorded.ts';
-import { eventView } from './views.ts';
+import { eventView, skipView } from './views.ts';
 
 export function eventRoutes(deps: ApiDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -28,13 +28,20 @@ async function one(deps: ApiDeps, c: ApiContext, id: string): Promise<Response> 
   if (!isUlid(id)) return failure(c, 400, `Invalid event ID: ${id}`);
   const record = await deps.store.findEvent(c.get('env'), id);
   if (record === null) return failure(c, 404, 'Event not found');
-  return success(c, await eventView(deps, record), deps.clock.now());
+  const starts = await deps.store.runsOfEvent(c.get('env'), id);
+  /** Of our own making, see `skipView`. */
+  const skipped = starts.filter(({ status }) => status === 'Skipped').map(skipView);
+  return success(c, { ...(await eventView(deps, record)), skipped }, deps.clock.now());
 }
 
-/** Empty, not 404, for an event that is not in the history yet: an id that was just answered is asked about at once (RA-19). */
+/**
+ * Empty, not 404, for an event that is not in the history yet: an id that was just answered is asked about at once (RA-19). What was
+ * skipped is no run (RA-13): the event itself shows it.
+ */
 async function runsOf(deps: ApiDeps, c: ApiContext, id: string): Promise<Response> {
   if (!isUlid(id)) return failure(c, 400, `Invalid event ID: ${id}`);
   const records = await deps.store.runsOfEvent(c.get('env'), id);
-  const views = await Promise.all(records.map((record) => recordedRun(deps, record)));
+  const runs = records.filter(({ status }) => status !== 'Skipped');
+  const views = await Promise.all(runs.map((record) => recordedRun(deps, record)));
   return success(c, views, deps.clock.now());
 }

@@ -45,7 +45,10 @@ async function opened({ seal, log }: Pick<ApiDeps, 'seal' | 'log'>, event: Store
 }
 
 /** What the views of a run have in common, whether it comes from its object or from the index. */
-type RunFacts = Pick<RunRecord, 'runId' | 'env' | 'functionId' | 'status' | 'queuedAt' | 'endedAt'>;
+type RunFacts = Pick<
+  RunRecord,
+  'runId' | 'env' | 'functionId' | 'status' | 'queuedAt' | 'endedAt' | 'reason'
+>;
 
 export function runView(run: RunFacts, eventId: string, output: Json) {
   return {
@@ -62,6 +65,19 @@ export function runView(run: RunFacts, eventId: string, output: Json) {
     status: run.status,
     ended_at: time(run.endedAt),
     output,
+    /** FC-10: of our own making; only of what was skipped. */
+    ...(run.reason === undefined ? {} : { reason: run.reason }),
+  };
+}
+
+/** Why a function that the event matched made no run of its own for it (FC-10). */
+export function skipView({ runId, env, functionId, endedAt, reason }: RunRecord) {
+  return {
+    run_id: runId,
+    function_id: functionUuid(env, functionId),
+    function_slug: functionId,
+    reason: reason ?? '',
+    at: time(endedAt),
   };
 }
 

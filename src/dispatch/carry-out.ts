@@ -8,14 +8,15 @@
  */
 import { SECOND } from '../lib/time.ts';
 import type { StoredEvent } from '../protocol/event.ts';
-import type { RunEnding, RunStart } from '../protocol/run.ts';
+import type { RunEnding, RunStart, RunSummary } from '../protocol/run.ts';
 import type { Admitted, QueuedRun, Runs, Store, Waits } from '../ports.ts';
 import { errorKind } from './delivery.ts';
+import { type GateDeps, passGates } from './gates.ts';
 import { inPool } from './pool.ts';
 import { planAll, type Plan, type PlanDeps } from './starts.ts';
 
-export interface CarryDeps extends PlanDeps {
-  store: Pick<Store, 'settle'>;
+export interface CarryDeps extends PlanDeps, Pick<GateDeps, 'gates'> {
+  store: Pick<Store, 'settle' | 'claim'>;
   runs: Pick<Runs, 'start' | 'answer'>;
   waits: Pick<Waits, 'deliver'>;
 }
@@ -41,9 +42,10 @@ export async function carryOut(
   atOnce: number,
   outcomes: Outcomes,
 ): Promise<void> {
-  let [open, state] = [opened(plans, admitted), admitted];
-  while (open.length > 0) {
-    for (const { event } of open) outcomes.set(event.internalId, { is: 'done' });
+  let [next, state] = [opened(plans, admitted), admitted];
+  while (next.length > 0) {
+    for (const { event } of next) outcomes.set(event.internalId, { is: 'done' });
+    const { plans: open, skipped } = await letIn(deps, next, outcomes);
     const endings = await start(deps, open, atOnce, outcomes);
     await deliver(
       deps,
@@ -51,8 +53,9 @@ export async function carryOut(
       outcomes,
     );
     await refuse(deps, open, outcomes);
-    const written = await settle(deps, open, await tellParents(deps, endings), outcomes);
-    [open, state] = [opened(written.plans, written.admitted), written.admitted];
+    const told = await tellParents(deps, endings);
+    const written = await settle(deps, open, { endings: told, skipped }, outcomes);
+    [next, state] = [opened(written.plans, written.admitted), written.admitted];
   }
 }
 
@@ -60,14 +63,15 @@ export async function carryOut(
 export async function settleEnds(
   deps: CarryDeps,
   endings: readonly RunEnding[],
-  rest: { open?: QueuedRun[]; dispatched?: string[] } = {},
+  rest: { open?: QueuedRun[]; dispatched?: string[]; skipped?: RunSummary[] } = {},
 ): Promise<{ plans: Plan[]; admitted: Admitted }> {
+  const { skipped = [], ...also } = rest;
   const plans = await planAll(
     deps,
     endings.flatMap((ending) => ending.events),
   );
-  const ended = endings.map((ending) => ending.summary);
-  const admitted = await deps.store.settle({ ...rest, arrivals: plans, ended }, deps.clock.now());
+  const ended = [...skipped, ...endings.map((ending) => ending.summary)];
+  const admitted = await deps.store.settle({ ...also, arrivals: plans, ended }, deps.clock.now());
   return { plans, admitted };
 }
 
@@ -95,6 +99,24 @@ function opened(plans: readonly Plan[], admitted: Admitted): Plan[] {
     seen.add(internalId);
     return isFirst && admitted.has(internalId);
   });
+}
+
+/** Answers the plans with the starts that have passed their gates among the others, and the records of those that have not. */
+async function letIn(
+  deps: CarryDeps,
+  plans: readonly Plan[],
+  outcomes: Outcomes,
+): Promise<{ plans: readonly Plan[]; skipped: RunSummary[] }> {
+  const gated = plans.flatMap((plan) => plan.gated);
+  if (gated.length === 0) return { plans, skipped: [] };
+  const { starts, skipped, failed } = await passGates(deps, gated);
+  const passed = Map.groupBy(starts, ({ events }) => events[0]?.internalId ?? '');
+  for (const [internalId, reason] of failed) outcomes.set(internalId, { is: 'failed', reason });
+  const all = plans.map((plan) => ({
+    ...plan,
+    starts: [...plan.starts, ...(passed.get(plan.event.internalId) ?? [])],
+  }));
+  return { plans: all, skipped };
 }
 
 /** Answers the ends of those runs that have ended already. */
@@ -137,9 +159,9 @@ async function deliver(deps: CarryDeps, events: readonly StoredEvent[], outcomes
 
 /** Who invoked a function that does not exist is told so (IV-12). */
 async function refuse(deps: CarryDeps, plans: readonly Plan[], outcomes: Outcomes): Promise<void> {
-  for (const { event, starts } of plans) {
+  for (const { event, starts, gated } of plans) {
     const { internalId, target } = event;
-    if (starts.length > 0 || target?.parent === undefined) continue;
+    if (starts.length > 0 || gated.length > 0 || target?.parent === undefined) continue;
     const message = `the invoked function "${target.functionId}" does not exist`;
     const data = JSON.stringify({ name: 'NonRetriableError', message });
     try {
@@ -154,7 +176,7 @@ async function refuse(deps: CarryDeps, plans: readonly Plan[], outcomes: Outcome
 async function settle(
   deps: CarryDeps,
   plans: readonly Plan[],
-  endings: readonly RunEnding[],
+  { endings, skipped }: { endings: readonly RunEnding[]; skipped: RunSummary[] },
   outcomes: Outcomes,
 ): Promise<{ plans: Plan[]; admitted: Admitted }> {
   const dispatched = plans.flatMap(({ event: { internalId } }) =>
@@ -162,11 +184,11 @@ async function settle(
   );
   for (const ends of endings.length > 0 ? [endings, []] : [[]]) {
     const ended = new Set(ends.map((ending) => ending.summary.runId));
-    const open = plans.flatMap(({ event, starts }) =>
-      starts.filter((run) => !ended.has(run.runId)).map((run) => queuedRun(run, event)),
+    const open = plans.flatMap((plan) =>
+      plan.starts.filter((run) => !ended.has(run.runId)).map((run) => queuedRun(run, plan)),
     );
     try {
-      return await settleEnds(deps, ends, { open, dispatched });
+      return await settleEnds(deps, ends, { open, dispatched, skipped });
     } catch (error) {
       deps.log.error('dispatch: what came of events was not written', { events: plans.length, error });
     }
@@ -175,6 +197,8 @@ async function settle(
   return { plans: [], admitted: new Map() };
 }
 
-function queuedRun({ runId, env, functionId, queuedAt, startAt }: RunStart, event: StoredEvent): QueuedRun {
-  return { runId, env, functionId, eventId: event.internalId, queuedAt, checkAt: startAt + FIRST_CHECK };
+function queuedRun({ runId, env, functionId, queuedAt, startAt }: RunStart, plan: Plan): QueuedRun {
+  const { event, isCollected = false } = plan;
+  const checkAt = startAt + FIRST_CHECK;
+  return { runId, env, functionId, eventId: event.internalId, queuedAt, checkAt, isCollected };
 }

@@ -3,6 +3,7 @@ import { ask, controlsOf, due } from '../flow/order.ts';
 import type { TriggerIndex } from '../match/plan.ts';
 import type { EventView, StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
+import { hasGates, type Gated } from './gates.ts';
 
 export interface FlowOptions {
   /** The event's `user`; undefined where it has none or it cannot be opened. Asked for only if an expression reads it. */
@@ -14,19 +15,26 @@ export interface FlowOptions {
 export async function withFlow(
   { byId }: TriggerIndex,
   event: StoredEvent,
-  starts: RunStart[],
-  options: FlowOptions,
-): Promise<RunStart[]> {
-  return Promise.all(
-    starts.map(async (start) => {
-      const { functionId } = start;
-      const config = byId.get(functionId);
-      const controls = config === undefined ? null : controlsOf(config);
-      if (controls === null) return start;
-      const user = controls.readsUser ? await options.open() : undefined;
-      const warn = (message: string) => options.warn({ functionId, eventId: event.internalId, message });
-      const asks = ask(controls, event, { warn, ...(user === undefined ? {} : { user }) });
-      return { ...start, ...due(asks, start.startAt) };
-    }),
-  );
+  planned: readonly RunStart[],
+  { open, warn }: FlowOptions,
+): Promise<{ starts: RunStart[]; gated: Gated[] }> {
+  const starts: RunStart[] = [];
+  const gated: Gated[] = [];
+  for (const run of planned) {
+    const { functionId } = run;
+    const config = byId.get(functionId);
+    const controls = config === undefined ? null : controlsOf(config);
+    if (controls === null) {
+      starts.push(run);
+      continue;
+    }
+    const user = controls.readsUser ? await open() : undefined;
+    const asks = ask(controls, event, {
+      warn: (message) => warn({ functionId, eventId: event.internalId, message }),
+      ...(user === undefined ? {} : { user }),
+    });
+    if (hasGates(asks)) gated.push({ run, asks, at: event.receivedAt });
+    else starts.push({ ...run, ...due(asks, run.startAt) });
+  }
+  return { starts, gated };
 }

@@ -10,7 +10,7 @@ import { carryOut, type CarryDeps, type Outcomes } from './carry-out.ts';
 import { planAll } from './starts.ts';
 
 export interface PromptDeps extends CarryDeps {
-  store: Pick<Store, 'admit' | 'settle'>;
+  store: Pick<Store, 'admit' | 'settle' | 'claim'>;
   events: Sender<EventsMessage>;
 }
 
@@ -52,7 +52,7 @@ async function dispatch(
   stored: () => void,
 ): Promise<void> {
   const plans = await planAll(deps, events);
-  if (plans.reduce((sum, { starts }) => sum + starts.length, 0) > MOST.starts) return;
+  if (plans.reduce((sum, { starts, gated }) => sum + starts.length + gated.length, 0) > MOST.starts) return;
   const admitted = await deps.store.admit(plans, now);
   stored();
   const outcomes: Outcomes = new Map();

@@ -4,6 +4,7 @@ import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
 import type { Arrival, Clock, Functions, Log, Seal } from '../ports.ts';
 import { withFlow } from './flow.ts';
+import type { Gated } from './gates.ts';
 
 export interface PlanDeps {
   functions: Functions;
@@ -16,21 +17,26 @@ export interface PlanDeps {
 /** An event and the runs that it starts. */
 export interface Plan extends Arrival {
   starts: RunStart[];
+  /** Those that have something to pass before; they are among the `starts` when they have. */
+  gated: Gated[];
+  /** It was dispatched before, into a batch or a debounce that has closed. */
+  isCollected?: boolean;
 }
 
 export async function planAll(deps: PlanDeps, events: readonly StoredEvent[]): Promise<Plan[]> {
   const now = deps.clock.now();
   return Promise.all(
     events.map(async (event) => {
-      const starts = await startsOf(deps, event, now);
+      const { starts, gated } = await startsOf(deps, event, now);
       // One that is meant for a function that does not exist is refused to whoever sent it.
-      return { event, starts, isHeard: starts.length > 0 || event.target !== undefined };
+      const isHeard = starts.length > 0 || gated.length > 0 || event.target !== undefined;
+      return { event, starts, gated, isHeard };
     }),
   );
 }
 
 /** `user` is opened only for functions whose expressions read it; where it cannot be, filters do not match, and that is logged. */
-async function startsOf(deps: PlanDeps, event: StoredEvent, now: number): Promise<RunStart[]> {
+async function startsOf(deps: PlanDeps, event: StoredEvent, now: number) {
   const index = indexFunctions(deps.functions.list(event.env));
   const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
   const warn = (warning: object) =>

@@ -21,6 +21,11 @@ export interface Window extends GateOf {
   maxSize?: number;
 }
 
+/** It takes no further event: its run is to start. */
+export interface Closed extends Window {
+  closedAt: number;
+}
+
 /** One event for a window, and the window that it opens if none is. */
 export interface Addition {
   event: Collectable;
@@ -36,10 +41,17 @@ export function collect(
   now: number,
 ): { window: Window; absorbed: string | null } {
   const { asks, receivedAt: lastAt } = event;
-  const { env, functionId } = of;
   const runId = collectedRunId(of, event.eventId);
   const open = (closesAt: number): Window => ({
-    ...{ env, functionId, runId, openedAt: now, closesAt, events: [], lastAt, bytes: 0, asks },
+    env: of.env,
+    functionId: of.functionId,
+    runId,
+    openedAt: now,
+    closesAt,
+    events: [],
+    lastAt,
+    bytes: 0,
+    asks,
   });
   const add = { event, open };
   return policy.by === 'batch'

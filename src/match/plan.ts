@@ -160,7 +160,10 @@ function listeners(index: TriggerIndex, name: string): Listener[] {
  * Derived, so that a redelivered event finds its runs there already. Its time is that of the event's internal id: `ts` may be any
  * moment, and differs when a sender repeats a request without one.
  */
-function runId({ env, internalId }: StoredEvent, functionId: string): string {
+export function runId(
+  { env, internalId }: Pick<StoredEvent, 'env' | 'internalId'>,
+  functionId: string,
+): string {
   return hashUlid(ulidTime(internalId), `${env}:${internalId}:${functionId}`);
 }
 

@@ -1,5 +1,6 @@
 /** The calls that the objects answer. Arguments are parsed by the object; results are plain data. */
 import type { StoredEvent } from './event.ts';
+import type { Collectable, Collected, Collecting, Entrant, GateOf } from './gate.ts';
 import type { RunCheck, RunEnding, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
 import type { Granted, SlotAnswer, SlotAsk, SlotClaim } from './slot.ts';
 import type { Wait } from './wait.ts';
@@ -32,10 +33,13 @@ export interface WaitsRpc {
   drop(runId: string, keys: string[]): Promise<void>;
 }
 
-/** One object per part of a function's keys, or of those that an environment or the account shares: `Gates` (src/ports.ts) for these. */
+/** One object per part of a function's keys, or of those that an environment or the account shares: `Gates` and `StartGates` (src/ports.ts) for these. */
 export interface GateRpc {
   acquire(ask: SlotAsk): Promise<SlotAnswer>;
   release(claim: SlotClaim): Promise<void>;
+  collect(of: GateOf, policy: Collecting, events: Collectable[]): Promise<Collected[]>;
+  rate(space: number, entrants: Entrant[]): Promise<string[]>;
+  single(mode: 'skip' | 'cancel', entrants: Entrant[]): Promise<string[]>;
 }
 
 /** One object per environment: the timers of its cron functions. */

@@ -5,8 +5,11 @@ import type { SerializedError } from './error.ts';
 import { storedEvent } from './event.ts';
 import { runFlow } from './flow.ts';
 
-/** Title case as on the API (RN-3); everything that has not ended is `Running` (RA-13). */
-const runStatus = z.enum(['Running', 'Completed', 'Failed', 'Cancelled']);
+/**
+ * Title case as on the API (RN-3); everything that has not ended is `Running` (RA-13). `Skipped` is the record of a start that became no
+ * run (PA-10): only the index has it.
+ */
+const runStatus = z.enum(['Running', 'Completed', 'Failed', 'Cancelled', 'Skipped']);
 export type RunStatus = z.infer<typeof runStatus>;
 
 /** The step of another run that invoked this one. */
@@ -41,6 +44,8 @@ const runSummary = z.object({
   queuedAt: z.number(),
   endedAt: z.number(),
   output: z.string().nullable(),
+  /** Why it was skipped (FC-10); only of such. */
+  reason: z.string().optional(),
 });
 export type RunSummary = z.infer<typeof runSummary>;
 

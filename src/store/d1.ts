@@ -5,6 +5,7 @@ import type { StoredEvent } from '../protocol/event.ts';
 import { type Database, runBatch } from './batch.ts';
 import * as events from './events.ts';
 import { expire } from './expire.ts';
+import * as keys from './keys.ts';
 import * as runs from './runs.ts';
 
 /** @param options.retention how long events and ended runs are kept, in milliseconds: a day or more. */
@@ -21,6 +22,7 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
     async markDead(internalIds, reason, now) {
       await runBatch(db, events.settleEvents(db, internalIds, now, reason));
     },
+    claim: (claims) => keys.claim(db, claims),
     async scheduleChecks(checks) {
       await runBatch(db, runs.scheduleChecks(db, checks));
     },

@@ -13,10 +13,10 @@ export function openRuns(db: Database, runs: readonly QueuedRun[]): Statement[] 
       .insert(run)
       .select(
         sql`select value ->> 'runId', value ->> 'env', value ->> 'functionId', value ->> 'eventId', 'Running',
-            value ->> 'queuedAt', null, value ->> 'checkAt', null
+            value ->> 'queuedAt', null, value ->> 'checkAt', null, null
           from json_each(${chunk})
           cross join event on event.internal_id = value ->> 'eventId'
-          where event.dispatched_at is null`,
+          where event.dispatched_at is null or value ->> 'isCollected'`,
       )
       .onConflictDoNothing({ target: run.runId }),
   );
@@ -29,13 +29,18 @@ export function closeRuns(db: Database, runs: readonly RunSummary[]): Statement[
       .insert(run)
       .select(
         sql`select value ->> 'runId', value ->> 'env', value ->> 'functionId', value ->> 'eventId', value ->> 'status',
-            value ->> 'queuedAt', value ->> 'endedAt', null, value ->> 'output'
+            value ->> 'queuedAt', value ->> 'endedAt', null, value ->> 'output', value ->> 'reason'
           from json_each(${chunk})
           where true`,
       )
       .onConflictDoUpdate({
         target: run.runId,
-        set: { status: sql`excluded.status`, endedAt: sql`excluded.ended_at`, output: sql`excluded.output` },
+        set: {
+          status: sql`excluded.status`,
+          endedAt: sql`excluded.ended_at`,
+          output: sql`excluded.output`,
+          reason: sql`excluded.reason`,
+        },
         setWhere: isNull(run.endedAt),
       }),
   );
@@ -106,6 +111,7 @@ export async function findRun(db: Database, env: string, runId: string): Promise
   return rows.map(record)[0] ?? null;
 }
 
-function record({ checkAt: _, ...row }: typeof run.$inferSelect): RunRecord {
-  return { ...row, outputInObject: row.endedAt !== null && row.output === null };
+function record({ checkAt: _, reason, ...row }: typeof run.$inferSelect): RunRecord {
+  const outputInObject = row.endedAt !== null && row.output === null;
+  return { ...row, outputInObject, ...(reason === null ? {} : { reason }) };
 }

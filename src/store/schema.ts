@@ -79,6 +79,25 @@ export const eventKey = sqliteTable(
 );
 
 /**
+ * Which start a value of a function's idempotency key belongs to, for 24 h (ID-9). Taken by dispatch before the run is started; taken over
+ * by the first start after that; deleted by the sweep.
+ */
+export const functionKey = sqliteTable(
+  'function_key',
+  {
+    env: text('env').notNull(),
+    functionId: text('function_id').notNull(),
+    key: text('key').notNull(),
+    runId: text('run_id').notNull(),
+    expiresAt: integer('expires_at').notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.env, table.functionId, table.key] }),
+    index('function_key_expires').on(table.expiresAt),
+  ],
+);
+
+/**
  * The index of runs; the truth is in their objects. Opened by dispatch when it has started the run, closed once by the run’s
  * summary, `check_at` moved by the sweep while open, deleted by the sweep when it has ended and expired.
  */
@@ -90,12 +109,14 @@ export const run = sqliteTable(
     functionId: text('function_id').notNull(),
     /** Internal id of the (first) event that started it. */
     eventId: text('event_id').notNull(),
-    status: text('status', { enum: ['Running', 'Completed', 'Failed', 'Cancelled'] }).notNull(),
+    status: text('status', { enum: ['Running', 'Completed', 'Failed', 'Cancelled', 'Skipped'] }).notNull(),
     queuedAt: integer('queued_at').notNull(),
     endedAt: integer('ended_at'),
     checkAt: integer('check_at'),
     /** JSON text; null while open, and where only the object has it. */
     output: text('output'),
+    /** Why it was skipped (FC-10); null for every run. */
+    reason: text('reason'),
   },
   (table) => [
     index('run_event').on(table.eventId),

@@ -38,6 +38,7 @@ describe('GET /v1/events/:id', () => {
         v: '2',
         duplicate_of: null,
         dead_reason: null,
+        skipped: [],
       },
       metadata: { fetched_at: iso(NOW), cached_until: null },
     });
@@ -50,6 +51,26 @@ describe('GET /v1/events/:id', () => {
       duplicate_of: idAt(0),
       v: null,
     });
+  });
+
+  test('says why functions that it matched made no run of its own for it (FC-9, FC-10)', async () => {
+    const w = await withEvents(1, () => ({}));
+    const record = {
+      runId: idAt(7),
+      env: 'production',
+      functionId: 'app-f',
+      eventId: idAt(0),
+      queuedAt: NOW,
+    };
+    const reason = 'rate_limited';
+    const ended = [{ ...record, status: 'Skipped' as const, endedAt: NOW + 1, output: 'null', reason }];
+    await closeRuns(w.store, ended);
+    expect((await w.get(`/v1/events/${idAt(0)}`)).body.data).toMatchObject({
+      skipped: [{ run_id: idAt(7), function_slug: 'app-f', reason, at: iso(NOW + 1) }],
+    });
+    // It is no run (RA-13), but can be read as what it is.
+    expect((await w.get(`/v1/events/${idAt(0)}/runs`)).body.data).toEqual([]);
+    expect((await w.get(`/v1/runs/${idAt(7)}`)).body.data).toMatchObject({ status: 'Skipped', reason });
   });
 
   test('says why it was given up', async () => {

@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { splitText } from '../../src/lib/json.ts';
 import { ulid } from '../../src/lib/ulid.ts';
-import type { DueRun, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
+import type { Claim, DueRun, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import { limits } from '../../src/protocol/limits.ts';
 import { DAY, HOUR, MINUTE } from '../../src/lib/time.ts';
@@ -96,6 +96,8 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
     describe('sends again what is not dispatched', () => sweeps(got));
     describe('indexes runs', () => indexesRuns(got));
     describe('checks on open runs', () => checksRuns(got));
+    describe('keeps records of what was skipped', () => skips(got));
+    describe("gives each value of a function's key to one start", () => claims(got));
     describe('expires', () => expires(got));
   });
 }
@@ -797,6 +799,95 @@ function checksRuns(store: () => Store): void {
     await store().scheduleChecks([{ runId: run.runId, checkAt: NOW }]);
     expect(await due(LATER)).toEqual([]);
     expect(await store().findRun(ENV, run.runId)).toMatchObject({ status: 'Completed' });
+  });
+}
+
+function skips(store: () => Store): void {
+  const skipped = (run: QueuedRun) =>
+    summaryOf(run, { status: 'Skipped', output: 'null', reason: 'rate_limited' });
+
+  test('with the reason, for the event and by its id (FC-10)', async () => {
+    const event = anEvent();
+    const record = skipped(aRun(event));
+    await store().settle({ ended: [record] }, NOW);
+    const found = { ...record, outputInObject: false };
+    expect(await store().findRun(ENV, record.runId)).toStrictEqual(found);
+    expect(await store().runsOfEvent(ENV, event.internalId)).toStrictEqual([found]);
+  });
+
+  test('a run that has ended is not skipped afterwards', async () => {
+    const run = aRun(anEvent());
+    await closeRuns(store(), [summaryOf(run)]);
+    await closeRuns(store(), [skipped(run)]);
+    expect(await store().findRun(ENV, run.runId)).toStrictEqual({ ...summaryOf(run), outputInObject: false });
+  });
+
+  test('a run of collected events has its row, though these are dispatched', async () => {
+    const event = anEvent();
+    await admit(store(), [event], [], NOW);
+    await markDispatched(store(), [event.internalId], NOW);
+    const [plain, collected] = [aRun(event), aRun(event)];
+    await store().settle({ open: [plain, { ...collected, isCollected: true }] }, NOW);
+    expect(await store().findRun(ENV, plain.runId)).toBeNull();
+    expect(await store().findRun(ENV, collected.runId)).toStrictEqual(openRecord(collected));
+  });
+
+  test('they expire by themselves: no object is behind them', async () => {
+    const [record, run] = [skipped(aRun(anEvent())), summaryOf(aRun(anEvent()))];
+    await closeRuns(store(), [record, run]);
+    expect(await store().expire(NOW + RETENTION - 1, 10)).toMatchObject({ runIds: [] });
+    expect(await store().findRun(ENV, record.runId)).not.toBeNull();
+    expect(await store().expire(NOW + 2 * RETENTION, 10)).toEqual({ runIds: [run.runId], more: false });
+    expect(await store().findRun(ENV, record.runId)).toBeNull();
+  });
+}
+
+function claims(store: () => Store): void {
+  const claim = (runId: string, at = NOW, change: Partial<Claim> = {}): Claim => ({
+    env: ENV,
+    functionId: 'app-f',
+    key: 's:x',
+    runId,
+    at,
+    ...change,
+  });
+  const claimed = async (...given: Claim[]) => [...(await store().claim(given))].toSorted();
+
+  test('the first has it, in one call or many (ID-9, ID-15)', async () => {
+    expect(await claimed(claim('a'), claim('b'))).toEqual(['a']);
+    expect(await claimed(claim('c', NOW + 1))).toEqual([]);
+    const calls = Array.from({ length: 20 }, (_, n) => claimed(claim(`r${n}`, NOW, { key: 's:y' })));
+    expect((await Promise.all(calls)).flat()).toHaveLength(1);
+  });
+
+  test('whoever has it has it again, and the window is not extended by that', async () => {
+    await claimed(claim('a'));
+    expect(await claimed(claim('a'), claim('b', NOW + DAY - 1))).toEqual(['a']);
+    expect(await claimed(claim('b', NOW + DAY))).toEqual(['b']);
+  });
+
+  test('who lost it loses it again, however late', async () => {
+    await claimed(claim('a'));
+    await claimed(claim('b', NOW + 1));
+    await claimed(claim('c', NOW + DAY));
+    expect(await claimed(claim('b', NOW + 1))).toEqual([]);
+  });
+
+  test('environments, functions and values do not share (ID-12, ID-14)', async () => {
+    const others = [{ env: 'branch' }, { functionId: 'app-g' }, { key: 's:y' }];
+    const all = [claim('a'), ...others.map((change, n) => claim(`${n}`, NOW, change))];
+    expect(await claimed(...all)).toEqual(['0', '1', '2', 'a']);
+  });
+
+  test('of no claims nobody has anything', async () => {
+    expect(await claimed()).toEqual([]);
+  });
+
+  test('keys go when their time is over', async () => {
+    await claimed(claim('a'), claim('b', NOW + 1, { key: 's:y' }));
+    expect(await store().expire(NOW + DAY, 1)).toEqual({ runIds: [], more: true });
+    expect(await store().expire(NOW + DAY, 1)).toEqual({ runIds: [], more: false });
+    expect(await claimed(claim('c', NOW + DAY, { key: 's:y' }))).toEqual([]);
   });
 }
 

@@ -1,5 +1,6 @@
 /** Dispatch in memory: the ports of intake, run objects, functions, and messages that remember what became of them. */
 import type { Message } from '../../src/dispatch/delivery.ts';
+import { isActive, launch } from '../../src/dispatch/launch.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { Functions, Runs, SlotHolders, Waiters, Waits } from '../../src/ports.ts';
@@ -13,6 +14,7 @@ import type {
   RunView,
   StepAnswer,
 } from '../../src/protocol/run.ts';
+import { MemoryGates } from '../fakes/gates.ts';
 import { world } from '../ingest/world.ts';
 
 class MemoryRuns implements Runs, Waiters, SlotHolders {
@@ -113,14 +115,26 @@ export class TestMessage implements Message {
   }
 }
 
-/** @param functions ids and the names that start them. */
-export function dispatchWorld(functions: Record<string, string[]> = { 'app-f': ['a/b'] }) {
+/** @param functions ids and the names that start them. @param options of all of them. */
+export function dispatchWorld(
+  functions: Record<string, string[]> = { 'app-f': ['a/b'] },
+  options: object = {},
+) {
   const base = world();
   const runs = new MemoryRuns();
   const configs = Object.entries(functions).map(([id, names]) =>
-    functionConfig.parse({ id, name: id, triggers: names.map((event) => ({ event })) }),
+    functionConfig.parse({ id, name: id, triggers: names.map((event) => ({ event })), ...options }),
   );
   const list: Functions = { list: () => configs };
   const resent: Resent = new Map();
-  return { ...base, runs, waits: new MemoryWaits(), functions: list, resent };
+  const ports = { ...base, runs, waits: new MemoryWaits(), functions: list };
+  const gates: MemoryGates = new MemoryGates({
+    ...base,
+    launch: (window) => launch({ ...ports, gates }, window),
+    holders: {
+      isActive: (holder) => isActive(ports, 'production', holder, base.clock.now()),
+      cancel: (runId) => runs.cancel(runId),
+    },
+  });
+  return { ...ports, gates, resent };
 }

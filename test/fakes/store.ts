@@ -4,7 +4,7 @@
  */
 import { limits } from '../../src/protocol/limits.ts';
 import { FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
-import type { Admitted, Arrival, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
+import type { Admitted, Arrival, Claim, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
 import { indexedOutput } from '../../src/store/runs.ts';
 import { expired, idsReceived } from '../../src/store/window.ts';
@@ -35,6 +35,7 @@ class Tables {
   readonly keys = new Map<string, Key>();
   readonly runs = new Map<string, RunRow>();
   readonly awaited = new Set<string>();
+  readonly functionKeys = new Map<string, { runId: string; expiresAt: number }>();
 
   insert(arrivals: readonly Arrival[], now: number): void {
     const fresh = new Map<string, Arrival>();
@@ -102,8 +103,17 @@ class Tables {
     return counts;
   }
 
-  openRun({ checkAt, ...run }: QueuedRun): void {
-    if (!this.isOpen(run.eventId) || this.runs.has(run.runId)) return;
+  claim({ env, functionId, key, runId, at }: Claim): boolean {
+    const name = JSON.stringify([env, functionId, key]);
+    const taken = this.functionKeys.get(name);
+    if (taken !== undefined && taken.expiresAt > at) return taken.runId === runId;
+    this.functionKeys.set(name, { runId, expiresAt: at + limits.idempotency });
+    return true;
+  }
+
+  openRun({ checkAt, isCollected, ...run }: QueuedRun): void {
+    const isOpen = isCollected === true ? this.events.has(run.eventId) : this.isOpen(run.eventId);
+    if (!isOpen || this.runs.has(run.runId)) return;
     this.runs.set(run.runId, {
       ...run,
       status: 'Running',
@@ -118,9 +128,11 @@ class Tables {
     const known = this.runs.get(summary.runId);
     if (known !== undefined && known.endedAt !== null) return;
     const output = indexedOutput(summary.output);
-    const { status, endedAt } = summary;
+    const { reason, ...rest } = summary;
+    const { status, endedAt } = rest;
     this.runs.set(summary.runId, {
-      ...(known ?? { ...summary, checkAt: null }),
+      ...(known ?? { ...rest, checkAt: null }),
+      ...(reason === undefined ? {} : { reason }),
       status,
       endedAt,
       output,
@@ -158,6 +170,9 @@ export function memoryStore(options: { retention: number }): Store {
     async markDead(internalIds, reason, now) {
       tables.settle(internalIds, now, reason);
     },
+    async claim(claims) {
+      return new Set(claims.filter((one) => tables.claim(one)).map(({ runId }) => runId));
+    },
     async scheduleChecks(checks) {
       for (const { runId, checkAt } of checks) {
         const row = tables.runs.get(runId);
@@ -171,16 +186,21 @@ export function memoryStore(options: { retention: number }): Store {
         .filter(([id, row]) => id < beforeId && row.receivedAt <= cutoff && row.dispatchedAt !== null)
         .toSorted(byId)
         .slice(0, limit);
-      const runs = [...tables.runs]
+      const past = [...tables.runs]
         .filter(([id, row]) => id < beforeId && row.queuedAt <= cutoff && row.endedAt !== null)
-        .toSorted(byId)
-        .slice(0, limit);
+        .toSorted(byId);
+      const runs = past.filter(([, { status }]) => status !== 'Skipped').slice(0, limit);
+      const skipped = past.filter(([, { status }]) => status === 'Skipped').slice(0, limit);
+      const keys = [...tables.functionKeys].filter(([, { expiresAt }]) => expiresAt <= now).slice(0, limit);
+      for (const [runId] of skipped) tables.runs.delete(runId);
+      for (const [name] of keys) tables.functionKeys.delete(name);
       for (const [internalId, { env, id }] of events) {
         tables.events.delete(internalId);
         const key = keyOf(env, id ?? '');
         if ((tables.keys.get(key)?.expiresAt ?? Infinity) <= now) tables.keys.delete(key);
       }
-      return { runIds: runs.map(([runId]) => runId), more: events.length === limit || runs.length === limit };
+      const more = [events, runs, skipped, keys].some((rows) => rows.length === limit);
+      return { runIds: runs.map(([runId]) => runId), more };
     },
     async forgetRuns(runIds) {
       for (const runId of runIds) if (tables.runs.get(runId)?.endedAt !== null) tables.runs.delete(runId);

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { SECOND } from '../../src/lib/time.ts';
 import type { Collectable, Collected, Collecting, Entrant } from '../../src/protocol/gate.ts';
-import type { Closed } from '../../durable-objects/gate-start-rows.ts';
+import type { Closed } from '../../src/flow/window.ts';
 import { type Fate, idOf, START, StartWorld } from './world.ts';
 
 /** Histories of each kind; FLOW_RUNS asks for more. */
@@ -265,7 +265,7 @@ test.each(['skip', 'cancel'] as const)(
   },
 );
 
-function expectOneActive(w: StartWorld, entrants: readonly Entrant[]): void {
-  const active = entrants.filter(({ runId }) => w.active.has(runId)).map(({ key }) => key);
+function expectOneActive(w: StartWorld, inside: readonly Entrant[]): void {
+  const active = inside.filter(({ runId }) => w.active.has(runId)).map(({ key }) => key);
   expect(active).toEqual([...new Set(active)]);
 }

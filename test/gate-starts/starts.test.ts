@@ -47,7 +47,7 @@ describe('batching', () => {
     const [a, b] = [someEvents(1, 3, { key: 'a' }), someEvents(4, 5, { key: 'b' })];
     await w.collect(policy, ...a, ...b);
     await w.until(START + MINUTE);
-    expect(w.launched.map((batch) => batch.events).toSorted()).toEqual([ids(a), ids(b)]);
+    expect(new Set(w.launched.map((batch) => batch.events))).toEqual(new Set([ids(a), ids(b)]));
   });
 
   test('what is asked for a batch is what its first event asks (BA-23)', async () => {

@@ -1,6 +1,7 @@
 /** A gate's starts in memory, the runs and time, with a hand on each: storage is SQLite and outlives its owner. */
 import { GateStarts } from '../../durable-objects/gate-starts.ts';
-import type { Closed, Holder } from '../../durable-objects/gate-start-rows.ts';
+import type { Holder } from '../../durable-objects/gate-start-rows.ts';
+import type { Closed } from '../../src/flow/window.ts';
 import { ulid } from '../../src/lib/ulid.ts';
 import type { Collectable, Collected, Collecting, Entrant } from '../../src/protocol/gate.ts';
 import { emptyDisk, memoryWaitsStorage } from '../fakes/waits.ts';

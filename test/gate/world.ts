@@ -86,6 +86,8 @@ export class GateWorld {
           return this.tell({ runId, granted });
         },
       },
+      launch: () => Promise.reject(new Error('nothing is collected here')),
+      holders: { isActive: async () => true, cancel: async () => 'unknown' },
       abort: (reason) => {
         throw new Error(reason);
       },

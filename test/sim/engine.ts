@@ -15,7 +15,7 @@ import type { DeadMessage, EventsMessage, RunsMessage } from '../../src/protocol
 import type { Bug } from './bugs.ts';
 import type { Faults } from './faults.ts';
 import { Life, within } from './life.ts';
-import { RunObjects } from './objects.ts';
+import { NO_GATES, RunObjects } from './objects.ts';
 import type { Program } from './programs.ts';
 import { SimQueue } from './queue.ts';
 import type { Random } from './random.ts';
@@ -143,6 +143,7 @@ export class SimEngine {
       store: this.db.store,
       runs: { ...this.runs, start: this.starts.start },
       waits: this.#waits,
+      gates: NO_GATES,
       seal: null,
       functions: { list: () => this.#functions },
       dead: { send: async (letters) => void this.dead.push(...letters) },
@@ -158,6 +159,7 @@ export class SimEngine {
       events: this.#events,
       runs: this.runs,
       waits: this.#waits,
+      gates: NO_GATES,
       seal: null,
       functions: { list: () => this.#functions },
       clock: this.#world.clock,

@@ -8,7 +8,7 @@ import { RunOwner, type JournalPort, type OwnerDeps } from '../../durable-object
 import { systemTimer } from '../../src/ingest/patience.ts';
 import type { Caller, RunHandle } from '../../src/call/caller.ts';
 import { EmbeddedCaller, type EmbeddedDeps } from '../../src/call/embedded.ts';
-import type { Log } from '../../src/ports.ts';
+import type { Gates, Log, StartGates } from '../../src/ports.ts';
 import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { RunRpc } from '../../src/protocol/rpc.ts';
 import type { RunEnding } from '../../src/protocol/run.ts';
@@ -65,9 +65,13 @@ export interface ObjectDeps {
   forgetsAlarm?: (object: RunObject) => boolean;
 }
 
-const NO_GATES: OwnerDeps['gates'] = {
-  acquire: () => Promise.reject(new Error('no function has limits')),
+const noGate = () => Promise.reject(new Error('no function has flow control'));
+export const NO_GATES: Gates & StartGates = {
+  acquire: noGate,
   release: () => Promise.resolve(),
+  collect: noGate,
+  rate: noGate,
+  single: noGate,
 };
 
 export class RunObjects {

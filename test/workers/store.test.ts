@@ -12,6 +12,7 @@ import { RETENTION, storeContract } from '../contracts/store.ts';
 import { admit, closeRuns, markDispatched } from '../contracts/stored.ts';
 
 const TABLES = ['event', 'event_part', 'event_key', 'run'];
+const ALL_TABLES = [...TABLES, 'awaited', 'function_key'];
 const NOW = Date.UTC(2030, 0, 2);
 
 const db = (env as unknown as { DB: D1Database }).DB;
@@ -22,7 +23,7 @@ storeContract('on D1', async () => {
 });
 
 async function empty(): Promise<void> {
-  await db.batch([...TABLES, 'awaited'].map((table) => db.prepare(`delete from ${table}`)));
+  await db.batch(ALL_TABLES.map((table) => db.prepare(`delete from ${table}`)));
 }
 
 async function rowCounts(): Promise<Record<string, unknown>> {
@@ -153,13 +154,34 @@ describe('row writes, each of which is paid for', () => {
   });
 });
 
+describe('flow control writes rows', () => {
+  const claim = { env: 'production', functionId: 'app-f', key: 's:x', runId: 'r', at: NOW };
+
+  test('a key: 2 to claim, none when it is claimed again or by another, 1 to delete', async () => {
+    await empty();
+    const { store, cost } = watched();
+    expect(await cost(store.claim([claim]))).toBe(2);
+    expect(await cost(store.claim([claim, { ...claim, runId: 'other' }]))).toBe(0);
+    expect(await cost(store.expire(NOW + 2 * RETENTION, 10))).toBe(1);
+  });
+
+  test('a record of what was skipped: 2, and 1 to delete', async () => {
+    await empty();
+    const { store, cost } = watched();
+    const record: RunSummary = { ...summaryOf(aRun(anEvent(1))), status: 'Skipped', reason: 'duplicate' };
+    expect(await cost(closeRuns(store, [record]))).toBe(2);
+    expect(await cost(closeRuns(store, [record]))).toBe(0);
+    expect(await cost(store.expire(NOW + 2 * RETENTION, 10))).toBe(1);
+  });
+});
+
 describe('the database', () => {
   test('every table is WITHOUT ROWID, as src/store/schema.ts says', async () => {
     const query = db.prepare(
-      `select name, sql from sqlite_master where type = 'table' and name in (${TABLES.map(() => '?').join()})`,
+      `select name, sql from sqlite_master where type = 'table' and name in (${ALL_TABLES.map(() => '?').join()})`,
     );
-    const { results } = await query.bind(...TABLES).all<{ name: string; sql: string }>();
-    expect(results.map(({ name }) => name).toSorted()).toEqual(TABLES.toSorted());
+    const { results } = await query.bind(...ALL_TABLES).all<{ name: string; sql: string }>();
+    expect(results.map(({ name }) => name).toSorted()).toEqual(ALL_TABLES.toSorted());
     for (const { sql } of results) expect(sql).toMatch(/WITHOUT ROWID$/);
   });
 

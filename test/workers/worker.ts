@@ -103,6 +103,47 @@ const featured = [
   ),
 ];
 
+const numbersOf = ({ events }: { events: readonly { data?: unknown }[] }) =>
+  events.map(({ data }) => (data as { n: number }).n);
+
+/** Functions whose starts have something to pass, or are collected. */
+const gated = [
+  app.createFunction(
+    { id: 'batch', batchEvents: { maxSize: 100, timeout: '5s' } },
+    { event: 'test/batch' },
+    numbersOf,
+  ),
+  app.createFunction(
+    {
+      id: 'teams',
+      batchEvents: { maxSize: 2, timeout: '5s', key: 'event.data.team', if: 'event.data.n > 0' },
+    },
+    [{ event: 'test/teams' }, { event: 'test/teams.other' }],
+    numbersOf,
+  ),
+  app.createFunction(
+    { id: 'bounce', debounce: { period: '5s', timeout: '12s', key: 'event.data.k' } },
+    { event: 'test/bounce' },
+    numbersOf,
+  ),
+  app.createFunction(
+    { id: 'rated', rateLimit: { limit: 1, period: '4h', key: 'event.data.k' } },
+    { event: 'test/rated' },
+    numbersOf,
+  ),
+  app.createFunction({ id: 'once', idempotency: 'event.data.k' }, { event: 'test/once' }, numbersOf),
+  app.createFunction(
+    { id: 'sole', singleton: { mode: 'skip', key: 'event.data.k' } },
+    { event: 'test/sole' },
+    run,
+  ),
+  app.createFunction(
+    { id: 'newest', singleton: { mode: 'cancel', key: 'event.data.k' } },
+    { event: 'test/newest' },
+    run,
+  ),
+];
+
 export const apps = [
   {
     client: app,
@@ -113,6 +154,7 @@ export const apps = [
       app.createFunction({ id: 'right' }, { event: 'test/both' }, () => 'right'),
       app.createFunction({ id: 'timer' }, { cron: 'TZ=Europe/Paris */5 * * * *' }, ({ event }) => event),
       ...featured,
+      ...gated,
     ],
   },
   ...examples,
