@@ -2,13 +2,14 @@
 import { compose, sendDeps } from '../src/compose.ts';
 import type { Env } from '../src/env.ts';
 import type { EmbeddedCode } from '../src/call/embedded.ts';
+import { isHeardAgain } from '../src/dispatch/flow.ts';
 import { isActive, launch } from '../src/dispatch/launch.ts';
 import { acceptEvents } from '../src/ingest/accept.ts';
 import { acceptInternal } from '../src/ingest/internal.ts';
 import { isSealed, unseal } from '../src/keys/unseal.ts';
 import { limits } from '../src/protocol/limits.ts';
 import { parseDuration } from '../src/lib/duration.ts';
-import { eventView } from '../src/protocol/event.ts';
+import { eventView, type StoredEvent } from '../src/protocol/event.ts';
 import { parseWhen, type FunctionConfig } from '../src/protocol/function.ts';
 import { checkApps, type App, withItsOwn } from '../src/registry/check.ts';
 import { cronObject } from './cron.ts';
@@ -91,7 +92,9 @@ function gateDeps(env: Env, functions: FunctionConfig[]): Omit<GateDeps, 'storag
 function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<string, EmbeddedCode>): RunDeps {
   const parts = compose(env);
   const { maxSteps, stepRuntime, retryInterval } = parts.config;
-  const intake = sendDeps(parts);
+  const known = [...configs.values()];
+  const functions = { list: () => known };
+  const intake = { ...sendDeps(parts), isHeardAgain: (event: StoredEvent) => isHeardAgain(functions, event) };
   return {
     clock: parts.clock,
     timer: parts.timer,

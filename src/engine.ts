@@ -8,12 +8,14 @@ import { baseHeaders } from './api/headers.ts';
 import { compose, type Parts } from './compose.ts';
 import { consumeRuns } from './dispatch/close.ts';
 import { consumeEvents } from './dispatch/consume.ts';
+import { isHeardAgain } from './dispatch/flow.ts';
 import { promptDispatch } from './dispatch/prompt.ts';
 import { parseConfig, type Config, type Env } from './env.ts';
 import { within } from './ingest/patience.ts';
 import { PATIENCE } from './ingest/durable.ts';
 import { consoleLog } from './log.ts';
 import type { Functions } from './ports.ts';
+import type { StoredEvent } from './protocol/event.ts';
 import { checkApps } from './registry/check.ts';
 
 export interface WorkerOptions {
@@ -63,7 +65,13 @@ function prepare(env: Env, functions: Functions, overrides: Partial<Parts>): Eng
   if ('problem' in settings) return settings;
   const parts = compose(env, { ...overrides, config: settings });
   const prompt = promptDispatch({ ...parts, functions });
-  const app = api({ ...parts, keys: settings, intake: { ...parts, prompt, arm: armOnce(parts) }, version });
+  const again = (event: StoredEvent) => isHeardAgain(functions, event);
+  const app = api({
+    ...parts,
+    keys: settings,
+    intake: { ...parts, prompt, isHeardAgain: again, arm: armOnce(parts) },
+    version,
+  });
   return { parts, functions, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
 }
 

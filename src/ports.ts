@@ -69,6 +69,8 @@ export interface Arrival {
   event: StoredEvent;
   /** Whether dispatch has anything to do for it, e.g. runs to start. If not, and nobody waits for its name, it is stored as dispatched. */
   isHeard: boolean;
+  /** Some function collects it into a batch or a debounce: a duplicate is dispatched to that one all the same (ID-7). */
+  isHeardAgain?: boolean;
 }
 
 /** What dispatch has brought about, to be written as one. */
@@ -83,8 +85,8 @@ export interface Settlement {
   dispatched?: string[];
 }
 
-/** Events that are to be dispatched, by their internal ids; and whether somebody may wait for their name. */
-export type Admitted = Map<string, { isAwaited: boolean }>;
+/** Events that are to be dispatched, by their internal ids; and whether somebody may wait for them. Duplicates are only collected. */
+export type Admitted = Map<string, { isAwaited: boolean; isDuplicate?: boolean }>;
 
 export interface EventQuery {
   env: string;
@@ -138,10 +140,11 @@ export interface DueRun {
 export interface Store {
   /**
    * Stores events that are not stored yet, and takes or finds their idempotency keys (DD-1 to DD-10): an event whose id was taken
-   * within 24 h is stored as a duplicate and never dispatched.
+   * within 24 h is stored as a duplicate and never dispatched, unless it is heard again all the same (`Arrival.isHeardAgain`).
+   * @param heardAgain internal ids of such events.
    */
-  insertEvents(events: StoredEvent[], now: number): Promise<void>;
-  /** The same as `insertEvents`; answers which of the events are neither dispatched nor duplicates. */
+  insertEvents(events: StoredEvent[], now: number, heardAgain?: ReadonlySet<string>): Promise<void>;
+  /** The same as `insertEvents`; answers which of the events are to be dispatched. */
   admit(arrivals: Arrival[], now: number): Promise<Admitted>;
   /** Answers which of the arrivals are to be dispatched. */
   settle(settlement: Settlement, now: number): Promise<Admitted>;

@@ -1,14 +1,22 @@
 /** Flow control of planned starts: what each function asks of its event (src/flow/order.ts), with what it needs opened for it. */
 import { ask, controlsOf, due } from '../flow/order.ts';
-import type { TriggerIndex } from '../match/plan.ts';
+import { indexFunctions, mayStart, type TriggerIndex } from '../match/plan.ts';
 import type { EventView, StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
+import type { Functions } from '../ports.ts';
 import { hasGates, type Gated } from './gates.ts';
 
 export interface FlowOptions {
   /** The event's `user`; undefined where it has none or it cannot be opened. Asked for only if an expression reads it. */
   open: () => Promise<EventView['user'] | undefined>;
   warn: (warning: { functionId: string; eventId: string; message: string }) => void;
+}
+
+/** Whether some function may collect the event: for that one a duplicate counts as well (ID-7, DB-17, BA-16). */
+export function isHeardAgain(functions: Functions, { env, id, name, target }: StoredEvent): boolean {
+  if (id === undefined || target !== undefined) return false;
+  const listening = mayStart(indexFunctions(functions.list(env)), name);
+  return listening.some(({ batchEvents, debounce }) => (batchEvents ?? debounce) !== undefined);
 }
 
 /** Starts of functions without flow control stay as they are. */

@@ -101,7 +101,7 @@ export function hasGates(asks: Asks): boolean {
   return isCollected({ asks }) || STAGES.some(({ option }) => asks[option] !== undefined);
 }
 
-function isCollected({ asks }: Pick<Gated, 'asks'>): boolean {
+export function isCollected({ asks }: Pick<Gated, 'asks'>): boolean {
   return asks.batch !== undefined || asks.debounce !== undefined;
 }
 

@@ -4,7 +4,7 @@ import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
 import type { Arrival, Clock, Functions, Log, Seal } from '../ports.ts';
 import { withFlow } from './flow.ts';
-import type { Gated } from './gates.ts';
+import { type Gated, isCollected } from './gates.ts';
 
 export interface PlanDeps {
   functions: Functions;
@@ -30,7 +30,7 @@ export async function planAll(deps: PlanDeps, events: readonly StoredEvent[]): P
       const { starts, gated } = await startsOf(deps, event, now);
       // One that is meant for a function that does not exist is refused to whoever sent it.
       const isHeard = starts.length > 0 || gated.length > 0 || event.target !== undefined;
-      return { event, starts, gated, isHeard };
+      return { event, starts, gated, isHeard, isHeardAgain: gated.some(isCollected) };
     }),
   );
 }

@@ -21,6 +21,8 @@ export interface DurableDeps {
   events: Sender<EventsMessage>;
   timer: Timer;
   log: Log;
+  /** Whether a function may collect it, so that it is heard even if it is a duplicate (ID-7). */
+  isHeardAgain?: (event: StoredEvent) => boolean;
   /** Stores events and dispatches them at once, if it has time for them (src/dispatch/prompt.ts). */
   prompt?: (events: StoredEvent[], now: number) => { stored: Promise<boolean>; over: Promise<void> };
 }
@@ -46,7 +48,9 @@ export async function makeDurable(
     background(over);
     if ((await within(stored, PROMPT, deps.timer)) === true) return;
   }
-  const store = () => answered(deps, 'store', () => deps.store.insertEvents(events, now));
+  const again = events.filter((event) => deps.isHeardAgain?.(event) === true);
+  const heardAgain = new Set(again.map(({ internalId }) => internalId));
+  const store = () => answered(deps, 'store', () => deps.store.insertEvents(events, now, heardAgain));
   const queue = (messages: EventsMessage[]) => answered(deps, 'queue', () => deps.events.send(messages));
   if (byId.length > 0) {
     const stored = store();

@@ -81,6 +81,11 @@ export function readsUser(index: TriggerIndex, event: StoredEvent): boolean {
   return listeners(index, event.name).some(({ filter }) => filter?.readsUser === true);
 }
 
+/** Functions that listen to events of this name; their filters may say otherwise. */
+export function mayStart(index: TriggerIndex, name: string): FunctionConfig[] {
+  return listeners(index, name).map(({ config }) => config);
+}
+
 /** One run for each function with a matching trigger, however many of its triggers match (TR-8). */
 export function plan(
   index: TriggerIndex,

@@ -1,7 +1,6 @@
 /** The store on D1. Every method is one statement or one batch, which D1 runs as one transaction. */
 import { drizzle } from 'drizzle-orm/d1';
-import type { Admitted, Arrival, Settlement, Store } from '../ports.ts';
-import type { StoredEvent } from '../protocol/event.ts';
+import type { Admitted, Settlement, Store } from '../ports.ts';
 import { type Database, runBatch } from './batch.ts';
 import * as events from './events.ts';
 import { expire } from './expire.ts';
@@ -12,8 +11,13 @@ import * as runs from './runs.ts';
 export function d1Store(d1: D1Database, options: { retention: number }): Store {
   const db = drizzle(d1);
   return {
-    async insertEvents(stored, now) {
-      await runBatch(db, events.storeEvents(db, stored.map(heard), now));
+    async insertEvents(stored, now, heardAgain = new Set()) {
+      const arrivals = stored.map((event) => ({
+        event,
+        isHeard: true,
+        isHeardAgain: heardAgain.has(event.internalId),
+      }));
+      await runBatch(db, events.storeEvents(db, arrivals, now));
     },
     admit: (arrivals, now) => write(db, { arrivals }, now),
     settle: (settlement, now) => write(db, settlement, now),
@@ -41,10 +45,6 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
   };
 }
 
-function heard(event: StoredEvent): Arrival {
-  return { event, isHeard: true };
-}
-
 /** In this order: rows are opened for the runs of events that are not dispatched yet. */
 async function write(
   db: Database,
@@ -63,6 +63,11 @@ async function write(
   }
   const internalIds = arrivals.map(({ event }) => event.internalId);
   const results = await runBatch(db, [...writes, events.openAmong(db, internalIds)]);
-  const rows = results.at(-1) as { internalId: string; isAwaited: number }[];
-  return new Map(rows.map((row) => [row.internalId, { isAwaited: row.isAwaited === 1 }]));
+  const rows = results.at(-1) as { internalId: string; isAwaited: number; duplicateOf: string | null }[];
+  return new Map(
+    rows.map(({ internalId, isAwaited, duplicateOf }) => [
+      internalId,
+      duplicateOf === null ? { isAwaited: isAwaited === 1 } : { isAwaited: false, isDuplicate: true },
+    ]),
+  );
 }

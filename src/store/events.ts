@@ -2,7 +2,7 @@
  * Events and their idempotency keys. Storing is one batch, in this order, which the statements rely on:
  *   1 keys: taken where free or run out, by events that are not stored yet
  *   2 parts of long bodies, of events that are not stored yet
- *   3 events: a duplicate is one whose key belongs to another event
+ *   3 events: a duplicate is one whose key belongs to another event; it is dispatched only if it is heard again all the same
  * D1 runs one batch at a time, so of any number of simultaneous duplicates exactly one finds the key free (DD-10).
  */
 import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm';
@@ -19,9 +19,10 @@ type PartRow = typeof eventPart.$inferSelect;
 
 export function storeEvents(db: Database, arrivals: readonly Arrival[], now: number): Statement[] {
   const rows = distinct(arrivals).map(
-    ({ event: { data, user, v, source, target, ...columns }, isHeard }) => ({
+    ({ event: { data, user, v, source, target, ...columns }, isHeard, isHeardAgain }) => ({
       ...columns,
       isHeard,
+      isHeardAgain,
       body: JSON.stringify({ data, user, v, source, target }),
     }),
   );
@@ -68,7 +69,7 @@ function insertRows(db: Database, rows: string, now: number): Statement {
     .select(
       sql`select value ->> 'internalId', value ->> 'env', value ->> 'name', value ->> 'id', value ->> 'ts',
           value ->> 'receivedAt', value ->> 'body', taken.internal_id,
-          iif(taken.internal_id is null and (value ->> 'isHeard' or ${isAwaited(sql`value ->> 'env'`, sql`value ->> 'name'`)}), null, ${now}),
+          iif((taken.internal_id is null or value ->> 'isHeardAgain') and (value ->> 'isHeard' or ${isAwaited(sql`value ->> 'env'`, sql`value ->> 'name'`)}), null, ${now}),
           null, 0
         from json_each(${rows})
         left join event_key as taken
@@ -98,7 +99,11 @@ export async function expectWaits(db: Database, env: string, name: string): Prom
 /** Which of these events have not been dispatched. */
 export function openAmong(db: Database, internalIds: readonly string[]) {
   return db
-    .select({ internalId: event.internalId, isAwaited: isAwaited(sql`event.env`, sql`event.name`) })
+    .select({
+      internalId: event.internalId,
+      isAwaited: isAwaited(sql`event.env`, sql`event.name`),
+      duplicateOf: event.duplicateOf,
+    })
     .from(event)
     .where(and(inArray(event.internalId, idList(internalIds)), isNull(event.dispatchedAt)));
 }

@@ -840,6 +840,28 @@ function skips(store: () => Store): void {
     expect(await store().expire(NOW + 2 * RETENTION, 10)).toEqual({ runIds: [run.runId], more: false });
     expect(await store().findRun(ENV, record.runId)).toBeNull();
   });
+
+  test('a duplicate that is heard again is dispatched as what it is; its key is not its own (ID-7)', async () => {
+    const [first, twin, stranger] = [anEvent({ id: 'x' }), anEvent({ id: 'x' }), anEvent({ id: 'x' })];
+    await store().insertEvents([first, twin, stranger], NOW, new Set([first.internalId, twin.internalId]));
+    const arrivals = [first, twin, stranger].map((event) => ({ event, isHeard: true }));
+    const admitted = await store().admit(arrivals, NOW);
+    expect([...admitted]).toEqual([
+      [first.internalId, { isAwaited: false }],
+      [twin.internalId, { isAwaited: false, isDuplicate: true }],
+    ]);
+    expect((await store().findEvent(ENV, twin.internalId))?.duplicateOf).toBe(first.internalId);
+    expect(await store().undispatched(LATER, 10)).toEqual([first.internalId, twin.internalId]);
+    await markDispatched(store(), [twin.internalId], NOW);
+    expect((await store().admit(arrivals, NOW)).size).toBe(1);
+  });
+
+  test('nor does a duplicate that comes with its plan need to be stored before (ID-7)', async () => {
+    const [first, twin] = [anEvent({ id: 'x' }), anEvent({ id: 'x' })];
+    await store().insertEvents([first], NOW);
+    const admitted = await store().admit([{ event: twin, isHeard: true, isHeardAgain: true }], NOW);
+    expect([...admitted.values()]).toEqual([{ isAwaited: false, isDuplicate: true }]);
+  });
 }
 
 function claims(store: () => Store): void {

@@ -1,6 +1,7 @@
 /** From events to runs where flow control stands between them: what passes, what is skipped and why, and what happens again. */
 import { describe, expect, test } from 'vitest';
 import { consumeEvents } from '../../src/dispatch/consume.ts';
+import { isHeardAgain } from '../../src/dispatch/flow.ts';
 import { HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
@@ -307,6 +308,57 @@ describe('debounce', () => {
     await w.send(anEvent(1, { ts: NOW + HOUR }));
     await w.later(5 * SECOND);
     expect([...w.runs.started.values()]).toMatchObject([{ queuedAt: NOW + 5 * SECOND, startAt: NOW + HOUR }]);
+  });
+});
+
+describe('a duplicate of an event', () => {
+  const twins = [anEvent(1, { id: 'x' }), anEvent(2, { id: 'x', receivedAt: NOW + 1 })];
+
+  test('enters a batch again (BA-16, ID-7)', async () => {
+    const w = world({ batchEvents: { maxSize: 2, timeout: '5s' } });
+    for (const event of twins) await w.send(event);
+    await w.later(0);
+    expect(w.started()).toEqual([[1, 2]]);
+  });
+
+  test('resets a debounce and takes the place of the first (DB-17, ID-7)', async () => {
+    const w = world({ debounce: { period: '5s' } });
+    for (const event of twins) {
+      await w.send(event);
+      await w.later(4 * SECOND);
+    }
+    expect(w.started()).toEqual([]);
+    await w.later(SECOND);
+    expect(w.started()).toEqual([[2]]);
+  });
+
+  test('starts nothing else: no other function, and nobody who waits (DD-8, ID-2, ID-19)', async () => {
+    const w = dispatchWorld({ 'app-f': ['a/b'] }, { batchEvents: { maxSize: 5, timeout: '5s' } });
+    const others = ['app-g', 'app-h'].map((id) =>
+      dispatchWorld({ [id]: ['a/b'] }, id === 'app-g' ? {} : { idempotency: key }).functions.list(ENV),
+    );
+    const all = [...w.functions.list(ENV), ...others.flat()];
+    const deps = { ...w, functions: { list: () => all } };
+    await w.store.expectWaits(ENV, 'a/b');
+    for (const event of twins) await consumeEvents([new TestMessage({ events: [event] })], deps);
+    const runs = [...w.runs.started.values()].map(
+      ({ functionId, events }) => `${functionId} ${events[0]?.internalId}`,
+    );
+    expect(runs).toEqual([`app-g ${idAt(1)}`, `app-h ${idAt(1)}`]);
+    expect(w.waits.delivered).toEqual([`a/b ${idAt(1)}`]);
+    expect(await w.store.undispatched(NOW + HOUR, 10)).toEqual([]);
+  });
+
+  test('is heard by intake only where a function collects', () => {
+    const functions = (options: object) => dispatchWorld({ 'app-f': ['a/*'] }, options).functions;
+    const batches = functions({ batchEvents: { maxSize: 2, timeout: '5s' } });
+    const asked = [twins[0], anEvent(3), { ...twins[0], name: 'b' }] as StoredEvent[];
+    expect(asked.map((event) => isHeardAgain(batches, event))).toEqual([true, false, false]);
+    expect(asked.map((event) => isHeardAgain(functions({ idempotency: key }), event))).toEqual([
+      false,
+      false,
+      false,
+    ]);
   });
 });
 

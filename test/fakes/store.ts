@@ -49,7 +49,15 @@ class Tables {
 
   admitted(arrivals: readonly Arrival[]): Admitted {
     const open = arrivals.filter(({ event }) => this.isOpen(event.internalId));
-    return new Map(open.map(({ event }) => [event.internalId, { isAwaited: this.isAwaited(event) }]));
+    return new Map(
+      open.map(({ event }) => {
+        const isDuplicate = this.events.get(event.internalId)?.duplicateOf !== null;
+        return [
+          event.internalId,
+          isDuplicate ? { isAwaited: false, isDuplicate } : { isAwaited: this.isAwaited(event) },
+        ];
+      }),
+    );
   }
 
   private isAwaited({ env, name }: StoredEvent): boolean {
@@ -63,11 +71,11 @@ class Tables {
     this.keys.set(keyOf(env, id), { internalId, expiresAt: receivedAt + limits.idempotency });
   }
 
-  private row({ event, isHeard }: Arrival, now: number): EventRow {
+  private row({ event, isHeard, isHeardAgain }: Arrival, now: number): EventRow {
     const { internalId, env, name, id, receivedAt } = event;
     const owner = id === undefined ? internalId : this.keys.get(keyOf(env, id))?.internalId;
     const duplicateOf = owner === undefined || owner === internalId ? null : owner;
-    const isOpen = duplicateOf === null && (isHeard || this.isAwaited(event));
+    const isOpen = (duplicateOf === null || isHeardAgain === true) && (isHeard || this.isAwaited(event));
     const dispatchedAt = isOpen ? null : now;
     return {
       text: JSON.stringify(event),
@@ -144,9 +152,9 @@ class Tables {
 export function memoryStore(options: { retention: number }): Store {
   const tables = new Tables();
   return {
-    async insertEvents(events, now) {
+    async insertEvents(events, now, heardAgain = new Set()) {
       tables.insert(
-        events.map((event) => ({ event, isHeard: true })),
+        events.map((event) => ({ event, isHeard: true, isHeardAgain: heardAgain.has(event.internalId) })),
         now,
       );
     },

@@ -166,6 +166,21 @@ describe('debounce', () => {
   });
 });
 
+test('a duplicate of an event counts for a debounce all the same (DB-17, ID-7)', async () => {
+  const k = newKey();
+  const gate = gateOf('test-bounce', k);
+  const twins = [1, 2].map((n) => ({ name: 'test/bounce', id: k, data: { k, n } }));
+  // The queue's way and the short one.
+  const ids = [...(await send(twins.slice(0, 1))), ...(await send([...twins.slice(1), ...bystanders]))];
+  for (const id of ids.slice(0, 2))
+    await until(async () => ((await undispatched(id)) ? null : true), 'the dispatch');
+  await pass(gate, 5 * SECOND);
+  expect(await endedRunsOf(ids[1] ?? '')).toMatchObject([{ output: [2] }]);
+  expect((await skips(ids[0] ?? ''))[0]).toMatch(/^test-bounce: debounced into /);
+});
+
+const bystanders = numbers(1, 20).map(() => ({ name: 'nobody/listens' }));
+
 describe('the rate limit', () => {
   test('of 1 in 4 h by key: events at 0, 1 min, 3 h 59 min, 4 h 1 min: the first and the fourth run (FA-6)', async () => {
     const k = newKey();

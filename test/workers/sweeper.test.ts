@@ -151,7 +151,9 @@ describe('gaps', () => {
 
   test('a run that its object does not know, or that cannot be asked, is asked again later', async () => {
     const runId = newId();
-    await env.DB.prepare(`insert into run values (?, 'dev', 'test-program', ?, 'Running', ?, null, ?, null)`)
+    await env.DB.prepare(
+      `insert into run values (?, 'dev', 'test-program', ?, 'Running', ?, null, ?, null, null)`,
+    )
       .bind(runId, newId(), NOW, NOW)
       .run();
     await sweepAfter(MINUTE);
