@@ -27,7 +27,7 @@ const NONE: Slots = {
   isInLine: false,
   held: [],
   askAt: Infinity,
-  renewAt: 0,
+  renewAt: Infinity,
 };
 const OWN: ReadonlySet<RunInput['type']> = new Set(['slotAnswered', 'slotGranted', 'slotsDue']);
 const SCOPES = ['fn', 'env', 'account'];
@@ -99,6 +99,8 @@ function hasOpenAsks({ live }: RunState, { asked = [], acknowledged }: Changes):
 
 export function slotsDue(state: RunState, now: number): Transition {
   if (!isQueued(state.live)) return nothing;
+  // A lease is not held while it is not known how the other one stands.
+  if (leases(state, slotsOf(state)).length > 0) return waitInstead(state, now);
   const slots = { ...slotsOf(state), askAt: Infinity };
   const again = slots.isInLine ? [] : acquire(slots);
   return whileQueued(
@@ -145,14 +147,19 @@ export function slotGranted(
 }
 
 function granted(state: RunState, n: number, now: number): Transition {
-  const slots = { ...slotsOf(state), held: [...slotsOf(state).held, n] };
+  const before = slotsOf(state);
+  const slots: Slots = {
+    ...before,
+    held: [...before.held, n],
+    renewAt: Math.min(before.renewAt, now + RENEWAL),
+  };
   const [next] = missing(state, slots.held);
   if (next !== undefined) {
     const isLease = slotLimits(state.config)[n]?.policy === 'concurrency';
     const run = isLease ? {} : { run: { ...state.run, admitted: true as const } };
     return asksNow(state, { ...slots, asked: next, waits: !isLease }, { changes: run, effects: [] }, now);
   }
-  const complete: Slots = { ...slots, asked: null, isInLine: false, askAt: Infinity, renewAt: now + RENEWAL };
+  const complete: Slots = { ...slots, asked: null, isInLine: false, askAt: Infinity };
   if (!isWanted(state, now)) return givenBack(withSlotsOf(state, complete), nothing, now);
   // What was lost with the memory is found by what is due.
   if (state.live.phase === 'unknown') return { changes: { slots: complete }, effects: [] };
@@ -165,7 +172,10 @@ function waitInstead(state: RunState, now: number): Transition {
   const given = leases(state, slots);
   const kept = slots.held.filter((n) => !given.includes(n));
   const effects = given.map((n) => release(slots.turn, n));
-  return asksNow(state, { ...slots, held: kept, waits: true }, { changes: {}, effects }, now);
+  // As another turn: what is given back now may be asked for again before that has arrived.
+  const turn = slots.turn + 1;
+  const waiting = { ...slots, turn, held: kept, waits: true, renewAt: Infinity };
+  return asksNow(state, waiting, { changes: {}, effects }, now);
 }
 
 function asksNow(state: RunState, slots: Slots, led: Transition, now: number): Transition {
