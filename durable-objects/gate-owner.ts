@@ -22,7 +22,19 @@ import {
   type GateOf,
 } from '../src/protocol/gate.ts';
 import type { GateRpc } from '../src/protocol/rpc.ts';
-import { slotAsk, slotClaim, type SlotAnswer, type SlotAsk, type SlotClaim } from '../src/protocol/slot.ts';
+import {
+  limitChange,
+  limitChoice,
+  slotAsk,
+  slotClaim,
+  type LimitChange,
+  type LimitChoice,
+  type LineState,
+  type SlotAnswer,
+  type SlotAsk,
+  type SlotClaim,
+  type SlotState,
+} from '../src/protocol/slot.ts';
 import type { Clock, Functions, Log, SlotHolders } from '../src/ports.ts';
 import { GateSlots, type Limit, type Parcel } from './gate-slots.ts';
 import { GateStarts, type StartDeps } from './gate-starts.ts';
@@ -95,6 +107,22 @@ export class GateOwner implements GateRpc {
     void this.#tellAll(this.#transact((now) => this.#slots.release(claim, now)));
   }
 
+  async look(given: SlotClaim): Promise<SlotState | null> {
+    return this.#slots.look(slotClaim.parse(given), this.#deps.clock.now());
+  }
+
+  async lines(): Promise<LineState[]> {
+    return this.#slots.lines(this.#deps.clock.now());
+  }
+
+  async change(given: LimitChoice, to: LimitChange | null): Promise<void> {
+    const { env, functionId, n, policy, key } = limitChoice.parse(given);
+    const body = to === null ? null : JSON.stringify(limitChange.parse(to));
+    await this.#wake();
+    this.#transact((now) => this.#slots.change(JSON.stringify([env, functionId, n]), policy, key, body, now));
+    await this.alarm();
+  }
+
   /** Never throws: the platform gives an alarm up after six throws, and those who wait with it. */
   async alarm(): Promise<void> {
     this.#armed = null;
@@ -146,7 +174,10 @@ export class GateOwner implements GateRpc {
   #limitOf(kind: string, line: string): Limit {
     const [env, functionId, n] = JSON.parse(kind) as [string, string, number];
     const config = this.#deps.functions.list(env).find(({ id }) => id === functionId);
-    return config === undefined ? null : limitIn(config, line, n);
+    const limit = config === undefined ? null : limitIn(config, line, n);
+    return this.#slots
+      .changes(kind, line)
+      .reduce((so, body) => changed(so, JSON.parse(body) as LimitChange), limit);
   }
 
   /** Rows and alarm together. */
@@ -178,4 +209,16 @@ function limitIn({ concurrency, throttle }: FunctionConfig, line: string, n: num
   }
   const own = concurrency?.[n];
   return own === undefined ? null : { policy: 'concurrency', limit: own.limit };
+}
+
+/** A limit that the function does not have any more has no changes either. */
+function changed(limit: Limit, { isPaused, limit: most, period, burst }: LimitChange): Limit {
+  if (limit === null) return null;
+  if (isPaused === true) return { policy: 'concurrency', limit: 0 };
+  if (limit.policy === 'concurrency') return { ...limit, limit: most ?? limit.limit };
+  const { rate } = limit;
+  return {
+    ...limit,
+    rate: { limit: most ?? rate.limit, period: period ?? rate.period, burst: burst ?? rate.burst },
+  };
 }

@@ -2,7 +2,7 @@
  * The rows of the slots of one gate. A line is everything under one limit and one key, and a kind those in it that have their limit from
  * the same place: one of a function's own configuration.
  *
- *   waiting   found by its place: kind, score, run         one row write to get here
+ *   waiting   found by its place: kind, score, event, run  one row write to get here
  *   leased    under its line and run                       one to leave the line, one to get here, one to be told
  *   gone                                                   one
  *
@@ -17,6 +17,7 @@ export interface Place {
   line: string;
   kind: string;
   score: number;
+  eventId: string;
   runId: string;
   turn: number;
 }
@@ -35,17 +36,19 @@ interface LeaseRow extends Omit<Lease, 'isTold'> {
 
 const TABLES = [
   `CREATE TABLE waiting (
-    line TEXT, kind TEXT, score REAL, run TEXT, turn INTEGER, PRIMARY KEY (line, kind, score, run)
+    line TEXT, kind TEXT, score REAL, event TEXT, run TEXT, turn INTEGER, PRIMARY KEY (line, kind, score, event, run)
   ) WITHOUT ROWID`,
   `CREATE TABLE lease (
-    line TEXT, run TEXT, kind TEXT, score REAL, turn INTEGER, told INTEGER, since INTEGER, due INTEGER, PRIMARY KEY (line, run)
+    line TEXT, run TEXT, kind TEXT, score REAL, event TEXT, turn INTEGER, told INTEGER, since INTEGER, due INTEGER, PRIMARY KEY (line, run)
   ) WITHOUT ROWID`,
   'CREATE TABLE rate (line TEXT PRIMARY KEY, tat REAL, due REAL) WITHOUT ROWID',
   'CREATE INDEX rate_due ON rate (due) WHERE due IS NOT NULL',
   'CREATE TABLE change (line TEXT, kind TEXT, body TEXT, PRIMARY KEY (line, kind)) WITHOUT ROWID',
 ];
 
-const PLACE = 'line, kind, score, run AS runId, turn';
+const NO_CHANGES: ReadonlyMap<string, string> = new Map();
+
+const PLACE = 'line, kind, score, event AS eventId, run AS runId, turn';
 const LEASED = `${PLACE}, told, since, due`;
 
 export class SlotRows {
@@ -53,7 +56,7 @@ export class SlotRows {
   #exist: boolean;
   /** Leases of a line, where they have been counted. */
   readonly #used = new Map<string, number>();
-  #changes: Map<string, string> | null = null;
+  #changes: ReadonlyMap<string, string> | null = null;
 
   constructor(storage: ObjectStorage) {
     this.#storage = storage;
@@ -65,20 +68,21 @@ export class SlotRows {
     if (!this.#exist) return [];
     return this.#kinds(line).flatMap((kind) =>
       this.#storage.read<Place>(
-        `SELECT ${PLACE} FROM waiting WHERE line = ? AND kind = ? ORDER BY score, run LIMIT 1`,
+        `SELECT ${PLACE} FROM waiting WHERE line = ? AND kind = ? ORDER BY score, event, run LIMIT 1`,
         line,
         kind,
       ),
     );
   }
 
-  waiting({ line, kind, score, runId }: Place): Place | null {
+  waiting({ line, kind, score, eventId, runId }: Place): Place | null {
     if (!this.#exist) return null;
     const [row] = this.#storage.read<Place>(
-      `SELECT ${PLACE} FROM waiting WHERE line = ? AND kind = ? AND score = ? AND run = ?`,
+      `SELECT ${PLACE} FROM waiting WHERE line = ? AND kind = ? AND score = ? AND event = ? AND run = ?`,
       line,
       kind,
       score,
+      eventId,
       runId,
     );
     return row ?? null;
@@ -101,12 +105,13 @@ export class SlotRows {
   }
 
   /** How many wait before a place; does not count beyond `most`. */
-  countBefore({ line, kind, score, runId }: Place, most: number): number {
+  countBefore({ line, kind, score, eventId, runId }: Place, most: number): number {
     return this.#count(
-      'SELECT 1 FROM waiting WHERE line = ? AND kind = ? AND (score, run) < (?, ?) LIMIT ?',
+      'SELECT 1 FROM waiting WHERE line = ? AND kind = ? AND (score, event, run) < (?, ?, ?) LIMIT ?',
       line,
       kind,
       score,
+      eventId,
       runId,
       most,
     );
@@ -116,24 +121,26 @@ export class SlotRows {
     return this.#count('SELECT 1 FROM waiting WHERE line = ? LIMIT ?', line, most);
   }
 
-  enqueue({ line, kind, score, runId, turn }: Place): void {
+  enqueue({ line, kind, score, eventId, runId, turn }: Place): void {
     this.#make();
     this.#storage.write(
-      `INSERT INTO waiting VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET turn = excluded.turn`,
+      `INSERT INTO waiting VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET turn = excluded.turn`,
       line,
       kind,
       score,
+      eventId,
       runId,
       turn,
     );
   }
 
-  leave({ line, kind, score, runId }: Place): void {
+  leave({ line, kind, score, eventId, runId }: Place): void {
     this.#storage.write(
-      'DELETE FROM waiting WHERE line = ? AND kind = ? AND score = ? AND run = ?',
+      'DELETE FROM waiting WHERE line = ? AND kind = ? AND score = ? AND event = ? AND run = ?',
       line,
       kind,
       score,
+      eventId,
       runId,
     );
   }
@@ -179,21 +186,24 @@ export class SlotRows {
   }
 
   /** Lines with leases. */
-  leasedLines(): string[] {
+  leasedLines(limit: number): string[] {
     if (!this.#exist) return [];
-    return this.#storage.read<{ line: string }>('SELECT DISTINCT line FROM lease').map(({ line }) => line);
+    return this.#storage
+      .read<{ line: string }>('SELECT DISTINCT line FROM lease LIMIT ?', limit)
+      .map(({ line }) => line);
   }
 
   insertLease(lease: Lease): void {
     this.#make();
     const used = this.used(lease.line);
-    const { line, runId, kind, score, turn, isTold, since, due } = lease;
+    const { line, runId, kind, score, eventId, turn, isTold, since, due } = lease;
     this.#storage.write(
-      'INSERT INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO lease VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)',
       line,
       runId,
       kind,
       score,
+      eventId,
       turn,
       isTold ? 1 : 0,
       since,
@@ -272,7 +282,7 @@ export class SlotRows {
     return this.#exist && this.#storage.read('SELECT 1 FROM rate LIMIT 1').length > 0;
   }
 
-  /** What was changed of a kind's limit, JSON text: under one line, or, with the line '', under all. */
+  /** What was changed of a kind's limit, JSON text: under one line, or, under the name of the policy, for all lines. */
   change(line: string, kind: string): string | null {
     return this.#allChanges().get(nameOf(line, kind)) ?? null;
   }
@@ -285,12 +295,14 @@ export class SlotRows {
     this.#changes = null;
   }
 
-  changes(): { line: string; kind: string; body: string }[] {
-    return this.#exist ? this.#storage.read('SELECT line, kind, body FROM change') : [];
-  }
-
-  #allChanges(): Map<string, string> {
-    this.#changes ??= new Map(this.changes().map(({ line, kind, body }) => [nameOf(line, kind), body]));
+  /** They are few, and asked for with every decision. */
+  #allChanges(): ReadonlyMap<string, string> {
+    if (!this.#exist) return NO_CHANGES;
+    this.#changes ??= new Map(
+      this.#storage
+        .read<{ line: string; kind: string; body: string }>('SELECT line, kind, body FROM change')
+        .map(({ line, kind, body }) => [nameOf(line, kind), body]),
+    );
     return this.#changes;
   }
 
@@ -339,7 +351,14 @@ function nameOf(line: string, kind: string): string {
 }
 
 /** The line of a claim within its gate, and its kind in there. */
-export function placeOf({ env, functionId, runId, limit, score, turn }: SlotClaim): Place {
+export function placeOf({ env, functionId, runId, limit, score, eventId, turn }: SlotClaim): Place {
   const { policy, n, key } = limit;
-  return { line: `${policy}:${key}`, kind: JSON.stringify([env, functionId, n]), score, runId, turn };
+  return {
+    line: `${policy}:${key}`,
+    kind: JSON.stringify([env, functionId, n]),
+    score,
+    eventId,
+    runId,
+    turn,
+  };
 }

@@ -2,7 +2,7 @@
  * The slots of one gate: who may start, who executes, and who waits for that, under every limit and key that the gate is there for.
  *
  *  1. The leases of a line are never more than the limit under which the last of them was given.
- *  2. Whoever waits gets the slot in the order of score and run id, among those who share the line and have room.
+ *  2. Whoever waits gets the slot in the order of scores, then of events, among those who share the line and have room.
  *  3. A slot that somebody has waited for is written down before the run is told, and told again until the run took it or wants it no
  *     more.
  *  4. A lease that is neither renewed nor given back is free again within a minute (CC-23).
@@ -12,7 +12,16 @@
 import { afterStart, nextStart, underRate, type Rate } from '../src/flow/gcra.ts';
 import { next } from '../src/flow/lease.ts';
 import { HOUR, MINUTE, SECOND } from '../src/lib/time.ts';
-import { LEASE, type Granted, type SlotAnswer, type SlotAsk, type SlotClaim } from '../src/protocol/slot.ts';
+import {
+  LEASE,
+  type Granted,
+  type LineState,
+  type SlotAnswer,
+  type SlotAsk,
+  type SlotClaim,
+  type SlotLimit,
+  type SlotState,
+} from '../src/protocol/slot.ts';
 import { SlotRows, placeOf, type Lease, type Place } from './gate-slot-rows.ts';
 import type { ObjectStorage } from './storage.ts';
 
@@ -38,6 +47,8 @@ const LOOK = 5 * SECOND;
 /** A run that has not answered for so long has lost its slot. */
 const TOLD_WITHIN = LEASE;
 /** Pieces of one alarm. */
+const SHOWN = { lines: 100, holders: 20 };
+const COUNTED = 1_000;
 const BOUND = { leases: 500, lines: 200, rates: 1_000 };
 
 export class GateSlots {
@@ -120,6 +131,58 @@ export class GateSlots {
     // A deployment may change limits, and tells nobody.
     else if (this.#rows.crowded('', 1).length > 0) this.#world.planBy(now + MINUTE);
     if (this.#rows.hasRates) this.#world.planBy(Math.max(this.#ratesSeenAt, now) + HOUR);
+  }
+
+  /** Null for a claim that does not wait. */
+  look(claim: SlotClaim, now: number): SlotState | null {
+    const place = placeOf(claim);
+    if (this.#rows.waiting(place) === null) return null;
+    const limit = this.#world.limitOf(place.kind, place.line);
+    return {
+      ...this.line(place.line, now),
+      limit: limit === null ? null : limit.policy === 'throttle' ? limit.rate.limit : limit.limit,
+      before: this.#rows.countBefore(place, COUNTED),
+    };
+  }
+
+  line(line: string, now: number): LineState {
+    const at = line.indexOf(':');
+    const policy = isThrottle(line) ? 'throttle' : 'concurrency';
+    const [head] = this.#rows.heads(line);
+    const limit = head === undefined ? null : this.#world.limitOf(head.kind, line);
+    return {
+      policy,
+      key: line.slice(at + 1),
+      inUse: policy === 'throttle' ? 0 : this.#rows.used(line),
+      holders: policy === 'throttle' ? [] : this.#rows.leases(line, SHOWN.holders).map(({ runId }) => runId),
+      waiting: this.#rows.countWaiting(line, COUNTED),
+      nextAt:
+        limit?.policy === 'throttle' ? Math.ceil(nextStart(this.#rows.tat(line), limit.rate, now)) : null,
+    };
+  }
+
+  /** Lines in which somebody waits or holds a lease, at most some hundred. */
+  lines(now: number): LineState[] {
+    const names = new Set([...this.#rows.crowded('', SHOWN.lines), ...this.#rows.leasedLines(SHOWN.lines)]);
+    return [...names].map((line) => this.line(line, now));
+  }
+
+  /** @param body JSON text; null takes the change back. @param key null: for all keys. */
+  change(
+    kind: string,
+    policy: SlotLimit['policy'],
+    key: string | null,
+    body: string | null,
+    now: number,
+  ): void {
+    this.#rows.setChange(key === null ? policy : `${policy}:${key}`, kind, body);
+    this.lookAgain(now);
+  }
+
+  /** Of a kind's limit under a line, JSON texts, the one for all keys first. */
+  changes(kind: string, line: string): string[] {
+    const policy = isThrottle(line) ? 'throttle' : 'concurrency';
+    return [policy, line].flatMap((place) => this.#rows.change(place, kind) ?? []);
   }
 
   /** Limits have changed: every line is looked at, in the next calls of `due`. */

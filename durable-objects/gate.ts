@@ -3,7 +3,7 @@ import { DurableObject } from 'cloudflare:workers';
 import type { Env } from '../src/env.ts';
 import type { Collectable, Collecting, Entrant, GateOf } from '../src/protocol/gate.ts';
 import type { GateRpc } from '../src/protocol/rpc.ts';
-import type { SlotAsk, SlotClaim } from '../src/protocol/slot.ts';
+import type { LimitChange, LimitChoice, SlotAsk, SlotClaim } from '../src/protocol/slot.ts';
 import { GateOwner, type GateDeps } from './gate-owner.ts';
 import { objectStorage } from './storage.ts';
 
@@ -39,6 +39,18 @@ export function gateObject(dependencies: (env: Env) => Omit<GateDeps, 'storage' 
 
     single(mode: 'skip' | 'cancel', entrants: Entrant[]) {
       return this.#owner.single(mode, entrants);
+    }
+
+    look(claim: SlotClaim) {
+      return this.#owner.look(claim);
+    }
+
+    lines() {
+      return this.#owner.lines();
+    }
+
+    change(choice: LimitChoice, to: LimitChange | null) {
+      return this.#owner.change(choice, to);
     }
 
     override alarm() {

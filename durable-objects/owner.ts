@@ -23,6 +23,7 @@ import {
   type RunTrace,
   type RunView,
   type StepAnswer,
+  type Waiting,
 } from '../src/protocol/run.ts';
 import type { Wait } from '../src/protocol/wait.ts';
 import type { Clock, Gates, Log, Waits } from '../src/ports.ts';
@@ -72,7 +73,7 @@ export interface OwnerDeps {
   /** Tells the index, and whoever invoked it, that the run has ended. */
   report(ending: RunEnding): Promise<void>;
   waits: Pick<Waits, 'listen' | 'expire' | 'drop'>;
-  gates: Pick<Gates, 'acquire' | 'release'>;
+  gates: Pick<Gates, 'acquire' | 'release' | 'look'>;
   /** Has an event of the engine's own accepted; a repeat of the same one changes nothing. */
   emit(event: StoredEvent): Promise<void>;
   /** Gives this owner up: it may not be used any more. */
@@ -134,7 +135,27 @@ export class RunOwner implements RunRpc, RunHandle {
   }
 
   async trace(): Promise<RunTrace | null> {
-    return this.state && runTrace(this.state, this.#journal.output(), (seq) => this.#journal.stepData(seq));
+    const { state } = this;
+    if (state === null) return null;
+    const trace = runTrace(state, this.#journal.output(), (seq) => this.#journal.stepData(seq));
+    const lines = await this.#linesOf(state);
+    if (lines.length === 0) return trace;
+    const others = trace.waiting.filter(
+      ({ reason }) => !['start', 'throttle', 'concurrency'].includes(reason),
+    );
+    return { ...trace, waiting: [...lines, ...others] };
+  }
+
+  /** The lines in which it waits. The gates know them, even when the run has forgotten; nothing where they do not answer. */
+  async #linesOf(state: RunState): Promise<Waiting[]> {
+    const { config, run, live } = state;
+    if (config.flow === undefined || run.end !== null || live.phase === 'executing') return [];
+    const claims = slotLimits(config).flatMap((_, n) => this.#claim(n, 0) ?? []);
+    const looks = await Promise.allSettled(claims.map((claim) => this.#deps.gates.look(claim)));
+    return looks.flatMap((look) => {
+      const line = look.status === 'fulfilled' ? look.value : null;
+      return line === null ? [] : [{ reason: line.policy, what: line.key, until: line.nextAt, line }];
+    });
   }
 
   /** Also repairs: an alarm that should have fired is made up for. */
@@ -327,10 +348,11 @@ export class RunOwner implements RunRpc, RunHandle {
 
   #claim(n: number, turn: number): SlotClaim | null {
     if (this.state === null) return null;
-    const { env, functionId, runId, flow } = this.state.config;
+    const { env, functionId, runId, eventIds, flow } = this.state.config;
     const limit = slotLimits({ ...(flow && { flow }) })[n];
     if (limit === undefined || flow === undefined) return null;
-    return { env, functionId, runId, limit, score: flow.score, turn };
+    const place = { score: flow.score, eventId: eventIds[0] ?? '' };
+    return { env, functionId, runId, limit, ...place, turn };
   }
 
   #holds(n: number, turn: number): boolean {

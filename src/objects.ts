@@ -3,7 +3,17 @@ import type { Env } from './env.ts';
 import { chunks } from './lib/chunks.ts';
 import { hashNumber, sha256Hex } from './lib/hash.ts';
 import { utf8Length } from './lib/json.ts';
-import type { Crons, Gates, Runs, SlotHolders, StartGates, Sweeps, Waiters, Waits } from './ports.ts';
+import type {
+  Crons,
+  Gates,
+  LineOwner,
+  Runs,
+  SlotHolders,
+  StartGates,
+  Sweeps,
+  Waiters,
+  Waits,
+} from './ports.ts';
 import type { GateOf } from './protocol/gate.ts';
 import { limits } from './protocol/limits.ts';
 import type { CronRpc, GateRpc, RunRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
@@ -73,37 +83,49 @@ function shortened(name: string): string {
 }
 
 /** Gates of one function, environment or account: one for each part of the keys, so that their names can be listed. */
-const GATE_PARTS = 16;
+const PARTS = Array.from({ length: 16 }, (_, part) => part);
 
 export function objectGates({ GATE }: { GATE: DurableObjectNamespace }): Gates & StartGates {
   const gate = (name: string) => GATE.get(GATE.idFromName(name)) as unknown as GateRpc;
+  const of = ({ limit, ...claim }: SlotClaim) => gate(gateName({ ...claim, ...limit }, limit.key));
   /** All of one gate in one call, the gates side by side. */
   const inParts = async <Item extends { key: string }, Answer>(
-    { env, functionId }: GateOf,
+    owner: GateOf,
     items: Item[],
     call: (gate: GateRpc, own: Item[]) => Promise<Answer[]>,
   ): Promise<Answer[]> => {
-    const parts = [...Map.groupBy(items, ({ key }) => gateName(`${env}:${functionId}`, key))];
+    const parts = [...Map.groupBy(items, ({ key }) => gateName({ ...owner, scope: 'fn' }, key))];
     return (await Promise.all(parts.map(([name, own]) => retrying(() => call(gate(name), own))))).flat();
   };
   return {
-    acquire: (ask) => retrying(() => gate(slotGate(ask)).acquire(ask)),
-    release: (claim) => retrying(() => gate(slotGate(claim)).release(claim)),
-    collect: (of, policy, events) => inParts(of, events, (one, own) => one.collect(of, policy, own)),
-    rate: (of, space, entrants) => inParts(of, entrants, (one, own) => one.rate(space, own)),
-    single: (of, mode, entrants) => inParts(of, entrants, (one, own) => one.single(mode, own)),
+    acquire: (ask) => retrying(() => of(ask).acquire(ask)),
+    release: (claim) => retrying(() => of(claim).release(claim)),
+    look: (claim) => retrying(() => of(claim).look(claim)),
+    lines: async (owner) =>
+      (await Promise.all(partNames(owner).map((name) => retrying(() => gate(name).lines())))).flat(),
+    async change(choice, to) {
+      const names = choice.key === null ? partNames(choice) : [gateName(choice, choice.key)];
+      await Promise.all(names.map((name) => retrying(() => gate(name).change(choice, to))));
+    },
+    collect: (owner, policy, events) => inParts(owner, events, (one, own) => one.collect(owner, policy, own)),
+    rate: (owner, space, entrants) => inParts(owner, entrants, (one, own) => one.rate(space, own)),
+    single: (owner, mode, entrants) => inParts(owner, entrants, (one, own) => one.single(mode, own)),
   };
 }
 
-/** Who shares the limit. No function's id is without a dash (FN-7). */
-function slotGate({ env, functionId, limit }: SlotClaim): string {
-  const owner = { fn: `${env}:${functionId}`, env: `${env}:env`, account: '*:account' }[limit.scope];
-  return gateName(owner, limit.key);
+function partNames(owner: LineOwner): string[] {
+  return PARTS.map((part) => partName(owner, part));
 }
 
-/** By the part of the keys. */
-function gateName(owner: string, key: string): string {
-  return shortened(`${owner}:${key === '' ? 0 : hashNumber(key, GATE_PARTS)}`);
+/** By the part of the keys that this one is in. */
+function gateName(owner: LineOwner, key: string): string {
+  return partName(owner, key === '' ? 0 : hashNumber(key, PARTS.length));
+}
+
+/** Who shares the limit comes first. No function's id is without a dash (FN-7). */
+function partName({ env, functionId, scope }: LineOwner, part: number): string {
+  const owner = { fn: `${env}:${functionId}`, env: `${env}:env`, account: '*:account' }[scope];
+  return shortened(`${owner}:${part}`);
 }
 
 /** Every call may be repeated. A broken stub stays broken, so each try makes its own; an overloaded object is left alone. */

@@ -6,7 +6,16 @@ import type { EventView, StoredEvent } from './protocol/event.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import type { Collectable, Collected, Collecting, Entrant, GateOf } from './protocol/gate.ts';
 import type { SkippedTicks } from './protocol/rpc.ts';
-import type { Granted, SlotAnswer, SlotAsk, SlotClaim } from './protocol/slot.ts';
+import type {
+  Granted,
+  LimitChange,
+  LimitChoice,
+  LineState,
+  SlotAnswer,
+  SlotAsk,
+  SlotClaim,
+  SlotState,
+} from './protocol/slot.ts';
 import type { Wait } from './protocol/wait.ts';
 import type {
   RunCheck,
@@ -222,12 +231,20 @@ export interface Waiters {
   cancel(runId: string): Promise<unknown>;
 }
 
+export type LineOwner = Pick<LimitChoice, 'env' | 'functionId' | 'scope'>;
+
 /** Where it is decided who may start, and who may execute, under a function's limits. */
 export interface Gates {
   /** Durable when it resolves. A repeat is answered as it stands then, and renews a lease. */
   acquire(ask: SlotAsk): Promise<SlotAnswer>;
   /** Gives a lease back, or a place in the line. A repeat changes nothing. */
   release(claim: SlotClaim): Promise<void>;
+  /** Null for a claim that does not wait. */
+  look(claim: SlotClaim): Promise<SlotState | null>;
+  /** Of a function's own limits, or of those that its environment or the account shares: lines in which somebody is, some of them. */
+  lines(of: LineOwner): Promise<LineState[]>;
+  /** In place of what is configured, from now on and until it is taken back (null). */
+  change(choice: LimitChoice, to: LimitChange | null): Promise<void>;
 }
 
 /** The runs, as the gates see them. */

@@ -4,6 +4,7 @@ import { unseal } from '../keys/unseal.ts';
 import type { Json } from '../lib/json.ts';
 import { eventView as sealedView, type StoredEvent } from '../protocol/event.ts';
 import type { RunTrace, RunView, StepTrace, Waiting, Failure } from '../protocol/run.ts';
+import type { LineState, SlotState } from '../protocol/slot.ts';
 import type { EventRecord, RunRecord } from '../ports.ts';
 import { rfc3339 } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
@@ -120,8 +121,16 @@ function failureView({ attempt, at, error }: Failure) {
   return { attempt, at: rfc3339(at), error };
 }
 
-function waitingView({ until, ...rest }: Waiting) {
-  return { ...rest, until: rfc3339(until) };
+function waitingView({ until, line, ...rest }: Waiting) {
+  return { ...rest, until: time(until), ...(line && { line: slotView(line) }) };
+}
+
+function slotView({ limit, before, ...line }: SlotState) {
+  return { ...lineView(line), limit, before };
+}
+
+export function lineView({ policy, key, inUse, holders, waiting, nextAt }: LineState) {
+  return { policy, key, in_use: inUse, holders, waiting, next_at: time(nextAt) };
 }
 
 function time(ms: number | null): string | null {

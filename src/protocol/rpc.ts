@@ -2,7 +2,16 @@
 import type { StoredEvent } from './event.ts';
 import type { Collectable, Collected, Collecting, Entrant, GateOf } from './gate.ts';
 import type { RunCheck, RunEnding, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
-import type { Granted, SlotAnswer, SlotAsk, SlotClaim } from './slot.ts';
+import type {
+  Granted,
+  LimitChange,
+  LimitChoice,
+  LineState,
+  SlotAnswer,
+  SlotAsk,
+  SlotClaim,
+  SlotState,
+} from './slot.ts';
 import type { Wait } from './wait.ts';
 
 /** One object per run, named by its run id. */
@@ -40,6 +49,9 @@ export interface GateRpc {
   collect(of: GateOf, policy: Collecting, events: Collectable[]): Promise<Collected[]>;
   rate(space: number, entrants: Entrant[]): Promise<string[]>;
   single(mode: 'skip' | 'cancel', entrants: Entrant[]): Promise<string[]>;
+  look(claim: SlotClaim): Promise<SlotState | null>;
+  lines(): Promise<LineState[]>;
+  change(choice: LimitChoice, to: LimitChange | null): Promise<void>;
 }
 
 /** One object per environment: the timers of its cron functions. */

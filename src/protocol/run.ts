@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
 import { storedEvent } from './event.ts';
+import type { SlotLimit, SlotState } from './slot.ts';
 import { runFlow } from './flow.ts';
 
 /**
@@ -84,12 +85,14 @@ export interface Failure {
 
 /** What a step or a run waits for now, in words and in figures: the answer to "why has this not run?". */
 export interface Waiting {
-  reason: 'start' | 'sleep' | 'retry' | 'event' | 'invoke';
-  /** Name of the awaited event and its condition, or id of the invoked function. */
+  reason: 'start' | 'sleep' | 'retry' | 'event' | 'invoke' | SlotLimit['policy'];
+  /** Name of the awaited event and its condition, id of the invoked function, or key of the limit. */
   what?: string;
   condition?: string;
-  /** When it ends by itself. */
-  until: number;
+  /** When it ends by itself; null where that is not a matter of time. */
+  until: number | null;
+  /** How the line stands in which it waits, where its gate has answered. */
+  line?: SlotState;
 }
 
 export interface StepTrace {

@@ -3,7 +3,8 @@ import type { Json } from '../lib/json.ts';
 import type { SerializedError } from '../protocol/error.ts';
 import type { RunSummary, RunTrace, RunView, StepTrace, Waiting } from '../protocol/run.ts';
 import { limits } from '../protocol/limits.ts';
-import type { Executing, RunState, Step, WaitingStep } from './state.ts';
+import { slotLimits } from './slots.ts';
+import { isQueued, type Executing, type RunState, type Step, type WaitingStep } from './state.ts';
 
 /** Longest output that the index keeps, in UTF-16 units; a larger one is read from the object. */
 const INDEXED_OUTPUT = 32 * 1024;
@@ -51,16 +52,19 @@ export function runTrace(
   for (const executing of live.steps.values()) {
     if (!state.steps.has(executing.id)) steps.push(firstAttempt(executing));
   }
-  const start: Waiting[] =
-    run.end === null && run.due !== null
-      ? [{ reason: run.startedAt === null ? 'start' : 'retry', until: run.due }]
-      : [];
   return {
     ...runView(state, output),
     failures: run.failures,
-    waiting: [...start, ...steps.flatMap((step) => step.waiting ?? [])],
+    waiting: [...entryWaiting(state), ...steps.flatMap((step) => step.waiting ?? [])],
     steps,
   };
+}
+
+function entryWaiting({ config, run, live }: RunState): Waiting[] {
+  if (run.end !== null) return [];
+  const limit = isQueued(live) ? slotLimits(config)[live.slots?.asked ?? 0] : undefined;
+  if (limit !== undefined) return [{ reason: limit.policy, what: limit.key, until: null }];
+  return run.due === null ? [] : [{ reason: run.startedAt === null ? 'start' : 'retry', until: run.due }];
 }
 
 function stepTrace(state: RunState, step: Step, data: (seq: number) => string | null): StepTrace {

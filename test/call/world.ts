@@ -320,7 +320,7 @@ class RecordedWaits implements Pick<Waits, 'listen' | 'expire' | 'drop'> {
 }
 
 /** What runs ask of the gates, written down; answered as the test says, `granted` at first. */
-class RecordedGates implements Gates {
+class RecordedGates implements Pick<Gates, 'acquire' | 'release' | 'look'> {
   readonly asked: SlotAsk[] = [];
   readonly released: SlotClaim[] = [];
   answer: (ask: SlotAsk) => SlotAnswer | Promise<SlotAnswer> = () => ({ is: 'granted' });
@@ -332,6 +332,10 @@ class RecordedGates implements Gates {
 
   async release(claim: SlotClaim): Promise<void> {
     this.released.push(claim);
+  }
+
+  async look(): Promise<null> {
+    return null;
   }
 }
 

@@ -17,7 +17,7 @@ describe('leases', () => {
     expect(world.rows('lease')).toBe(2);
   });
 
-  it('go to the smallest score, then to the smallest run id, whenever they came (OR-3, PR-10)', async () => {
+  it('go to the smallest score, then to the first event, whenever they came (OR-3, OR-9, PR-10)', async () => {
     const world = new GateWorld(limited(1));
     await world.ask('first');
     await world.ask('z', { score: START + 2 });
@@ -152,7 +152,16 @@ describe('a message that comes twice or late', () => {
 
   function late(runId: string) {
     const limit = { policy: 'concurrency', scope: 'fn', n: 0, key: '' } as const;
-    return { env: 'main', functionId: 'app-fn', runId, limit, score: START, turn: 1, wait: true };
+    return {
+      env: 'main',
+      functionId: 'app-fn',
+      runId,
+      limit,
+      score: START,
+      eventId: runId,
+      turn: 1,
+      wait: true,
+    };
   }
 });
 
@@ -323,6 +332,15 @@ it('whatever a gate is asked, its answer does not take longer behind 20,000 who 
   function askOfMany(n: number) {
     const runId = `r${String(n).padStart(6, '0')}`;
     const limit = { policy: 'concurrency', scope: 'fn', n: 0, key: '' } as const;
-    return { env: 'main', functionId: 'app-fn', runId, limit, score: START, turn: 1, wait: true };
+    return {
+      env: 'main',
+      functionId: 'app-fn',
+      runId,
+      limit,
+      score: START,
+      eventId: runId,
+      turn: 1,
+      wait: true,
+    };
   }
 }, 30_000);

@@ -8,7 +8,6 @@ import type { Call, Caller, RunHandle } from '../../src/call/caller.ts';
 import { SECOND } from '../../src/lib/time.ts';
 import type { RunFlow } from '../../src/protocol/flow.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
-import type { GateRpc } from '../../src/protocol/rpc.ts';
 import type { SlotLimit } from '../../src/protocol/slot.ts';
 import { memoryJournal, noRows, type JournalRows } from '../fakes/journal.ts';
 import { emptyDisk, memoryWaitsStorage, type WaitsDisk } from '../fakes/waits.ts';
@@ -240,6 +239,7 @@ export class Stand {
       abort: (reason) => this.#complain(reason),
       gates: {
         acquire: (ask) => this.#call(run, () => this.#gate(ask.limit).owner.acquire(ask)),
+        look: async () => null,
         release: (claim) => this.#call(run, () => this.#gate(claim.limit).owner.release(claim)),
       },
     });

@@ -105,6 +105,7 @@ function askOf(runId: string, over: Partial<SlotAsk>): SlotAsk {
     runId,
     limit: LEASE_LIMIT,
     score: START,
+    eventId: runId,
     turn: 1,
     wait: true,
     ...over,

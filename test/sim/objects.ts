@@ -72,6 +72,7 @@ export const NO_GATES: Gates & StartGates = {
   collect: noGate,
   rate: noGate,
   single: noGate,
+  look: () => Promise.resolve(null),
 };
 
 export class RunObjects {

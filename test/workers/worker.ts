@@ -144,6 +144,29 @@ const gated = [
   ),
 ];
 
+/** Functions with limits on when they start and execute. */
+const limited = [
+  app.createFunction({ id: 'narrow', concurrency: 1, retries: 1 }, { event: 'test/narrow' }, run),
+  app.createFunction({ id: 'wide', concurrency: 3 }, { event: 'test/wide' }, run),
+  app.createFunction(
+    {
+      id: 'tenants',
+      concurrency: [
+        { limit: 1, key: 'event.data.tenant' },
+        { limit: 2, key: '"llm"', scope: 'env' },
+      ],
+    },
+    { event: 'test/tenants' },
+    run,
+  ),
+  app.createFunction({ id: 'slow', throttle: { limit: 1, period: '10s' } }, { event: 'test/slow' }, run),
+  app.createFunction(
+    { id: 'hasty', concurrency: 1, timeouts: { start: '10s' } },
+    { event: 'test/hasty' },
+    run,
+  ),
+];
+
 export const apps = [
   {
     client: app,
@@ -155,6 +178,7 @@ export const apps = [
       app.createFunction({ id: 'timer' }, { cron: 'TZ=Europe/Paris */5 * * * *' }, ({ event }) => event),
       ...featured,
       ...gated,
+      ...limited,
     ],
   },
   ...examples,
