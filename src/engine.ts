@@ -66,12 +66,8 @@ function prepare(env: Env, functions: Functions, overrides: Partial<Parts>): Eng
   const parts = compose(env, { ...overrides, config: settings });
   const prompt = promptDispatch({ ...parts, functions });
   const again = (event: StoredEvent) => isHeardAgain(functions, event);
-  const app = api({
-    ...parts,
-    keys: settings,
-    intake: { ...parts, prompt, isHeardAgain: again, arm: armOnce(parts) },
-    version,
-  });
+  const intake = { ...parts, prompt, isHeardAgain: again, arm: armOnce(parts) };
+  const app = api({ ...parts, functions, keys: settings, intake, version });
   return { parts, functions, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
 }
 

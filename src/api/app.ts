@@ -7,6 +7,7 @@ import { authorizeBearer } from '../keys/access.ts';
 import { failure } from './answer.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { eventRoutes } from './events.ts';
+import { flowRoutes } from './flow.ts';
 import { commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
 import { runRoutes } from './runs.ts';
@@ -23,6 +24,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.use(signedIn(deps));
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
+  app.route('/', flowRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
     deps.log.error('api: a request failed', { method: c.req.method, error });

@@ -2,13 +2,15 @@
 import type { Context } from 'hono';
 import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
-import type { Clock, Log, Runs, Seal, Store } from '../ports.ts';
+import type { Clock, Functions, Gates, Log, Runs, Seal, Store } from '../ports.ts';
 
 export interface ApiDeps {
   keys: KeyConfig;
   intake: IntakeDeps;
   store: Store;
   runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
+  functions: Functions;
+  gates: Pick<Gates, 'lines' | 'change'>;
   /** Null when the deployment has no encryption key. */
   seal: Pick<Seal, 'open'> | null;
   clock: Clock;

@@ -344,3 +344,84 @@ it('whatever a gate is asked, its answer does not take longer behind 20,000 who 
     };
   }
 }, 30_000);
+
+describe('a change of a limit', () => {
+  const all = { env: 'main', functionId: 'app-fn', policy: 'concurrency', scope: 'fn', n: 0 } as const;
+
+  it('holds from now on, for one key or for all that have none of their own, until it is taken back', async () => {
+    const world = new GateWorld(configured('app-fn', { concurrency: { limit: 1, key: 'event.data.k' } }));
+    const under = (key: string) => ({ limit: { policy: 'concurrency', scope: 'fn', n: 0, key } as const });
+    for (const runId of ['a', 'b', 'c']) await world.ask(runId, under('x'));
+    await world.owner.change({ ...all, key: null }, { limit: 2 });
+    expect(world.news()).toEqual(['b']);
+    await world.owner.change({ ...all, key: 'x' }, { limit: 3 });
+    expect(world.news()).toEqual(['c']);
+    await world.ask('d', under('x'));
+    await world.owner.change({ ...all, key: 'x' }, null);
+    await world.owner.change({ ...all, key: null }, null);
+    for (const runId of ['a', 'b']) await world.release(runId, under('x'));
+    expect(world.news()).toEqual([]);
+    await world.release('c', under('x'));
+    expect(world.news()).toEqual(['d']);
+  });
+
+  it('outlives a crash', async () => {
+    const world = new GateWorld(limited(1));
+    await world.owner.change({ ...all, key: null }, { limit: 2 });
+    world.crash();
+    expect([await world.ask('a'), await world.ask('b'), await world.ask('c')]).toEqual([
+      'granted',
+      'granted',
+      'queued',
+    ]);
+  });
+
+  it('pauses a limit: what executes goes on, what waits keeps its place, and is told when that is over', async () => {
+    const world = new GateWorld(limited(1));
+    await world.ask('a');
+    await world.ask('b');
+    await world.owner.change({ ...all, key: null }, { isPaused: true });
+    await world.release('a');
+    await world.pass(10 * MINUTE);
+    expect(world.news()).toEqual([]);
+    expect(await world.ask('c', { score: START + 1 })).toBe('queued');
+    await world.owner.change({ ...all, key: null }, null);
+    expect(world.news()).toEqual(['b']);
+  });
+
+  it('of a throttle changes its rate, or pauses it without a busy alarm', async () => {
+    const world = new GateWorld(configured('app-fn', { throttle: { limit: 1, period: '1h' } }));
+    const choice = { ...all, policy: 'throttle', key: null } as const;
+    for (const runId of ['a', 'b', 'c']) await world.ask(runId, { limit: START_LIMIT });
+    await world.owner.change(choice, { period: 10_000 });
+    await world.pass(10 * SECOND);
+    expect(world.news()).toEqual(['b']);
+    await world.owner.change(choice, { isPaused: true });
+    await world.pass(MINUTE);
+    expect(world.news()).toEqual([]);
+    expect((world.disk.alarm ?? 0) - world.now).toBeGreaterThan(10 * SECOND);
+    await world.owner.change(choice, null);
+    await world.pass(60 * MINUTE);
+    expect(world.news()).toEqual(['c']);
+  });
+});
+
+describe('a look', () => {
+  it('says how a line stands: who holds it, who is before, and when there will be room', async () => {
+    const world = new GateWorld(limited(1));
+    for (const runId of ['a', 'b', 'c']) await world.ask(runId);
+    const claim = {
+      env: 'main',
+      functionId: 'app-fn',
+      runId: 'c',
+      limit: { policy: 'concurrency', scope: 'fn', n: 0, key: '' },
+      score: START,
+      eventId: 'c',
+      turn: 0,
+    } as const;
+    const line = { policy: 'concurrency', key: '', inUse: 1, holders: ['a'], waiting: 2, nextAt: null };
+    expect(await world.owner.look(claim)).toEqual({ ...line, limit: 1, before: 1 });
+    expect(await world.owner.look({ ...claim, runId: 'a', eventId: 'a' })).toBeNull();
+    expect(await world.owner.lines()).toEqual([line]);
+  });
+});
