@@ -4,7 +4,8 @@ import { describe, expect, test } from 'vitest';
 import { apply } from '../../src/run/apply.ts';
 import { commit } from '../../src/run/commit.ts';
 import { never } from '../../src/lib/never.ts';
-import { nextAlarm, type RunConfig, type RunState } from '../../src/run/state.ts';
+import { slotLimits } from '../../src/run/slots.ts';
+import { isQueued, nextAlarm, type RunConfig, type RunState } from '../../src/run/state.ts';
 import { dueInputs } from '../../src/run/timers.ts';
 import type { Effect, RunInput } from '../../src/run/transition.ts';
 import { memoryJournal, type MemoryJournal } from '../fakes/journal.ts';
@@ -18,6 +19,7 @@ type Wish =
   | { do: 'finish'; nth: number; how: 'ok' | 'err' | 'final'; size: number }
   | { do: 'return' | 'throw' | 'throwFinal' | 'park' | 'cancel' }
   | { do: 'wait'; ms: number }
+  | { do: 'slot'; is: 'granted' | 'queued' | 'full'; isTold: boolean; isLate: boolean }
   | { do: 'stale'; id: string; attempt: number; entry: number; what: number };
 
 /** What happened, with its moment. `crash`: the object is made anew from its rows. */
@@ -52,6 +54,16 @@ const wish: fc.Arbitrary<Wish> = fc.oneof(
   },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('park' as const) }) },
   {
+    // Of a run without limits they change nothing.
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('slot' as const),
+      is: fc.constantFrom('granted' as const, 'granted' as const, 'queued' as const, 'full' as const),
+      isTold: fc.boolean(),
+      isLate: fc.nat(9).map((n) => n === 0),
+    }),
+  },
+  {
     weight: 1,
     arbitrary: fc.record({ do: fc.constantFrom('return' as const, 'throw' as const, 'throwFinal' as const) }),
   },
@@ -83,6 +95,8 @@ function inputsOf(state: RunState, one: Wish, now: number): RunInput[] {
     }
     case 'wait':
       return dueInputs(state, now);
+    case 'slot':
+      return slotInputs(state, one, now);
     case 'return':
       return [w.returned('out', entry)];
     case 'throw':
@@ -98,6 +112,23 @@ function inputsOf(state: RunState, one: Wish, now: number): RunInput[] {
     default:
       return never(one);
   }
+}
+
+/** The gate that is asked answers, or tells; with its slots the run gets whatever is due, as its owner does it. */
+function slotInputs(
+  state: RunState,
+  { is, isTold, isLate }: Extract<Wish, { do: 'slot' }>,
+  now: number,
+): RunInput[] {
+  const slots = state.live.slots ?? { turn: 0, asked: null };
+  const n = slots.asked ?? 0;
+  const turn = slots.turn - (isLate ? 1 : 0);
+  const input: RunInput = isTold
+    ? { type: 'slotGranted', n, turn }
+    : { type: 'slotAnswered', n, turn, answer: { is } };
+  const after = structuredClone(state);
+  const next = commit(after, apply(state, input, now).changes);
+  return next.run.end !== null || isQueued(next.live) ? [input] : [input, ...dueInputs(next, now)];
 }
 
 /** May be current by chance. */
@@ -127,6 +158,7 @@ type Watch = (
   now: number,
   before: RunState | null,
   journal: MemoryJournal,
+  effects: Effect[],
 ) => void;
 
 /** Lets it all happen, as the object does: every input is written and committed at once. */
@@ -148,7 +180,7 @@ function happen(history: Happening[], watch?: Watch): Outcome {
     }, one.now);
     effects.push(...transition.effects);
     if (state !== null || transition.changes.run !== undefined) state = commit(state, transition.changes);
-    if (state !== null) watch?.(state, one.input, one.now, before, journal);
+    if (state !== null) watch?.(state, one.input, one.now, before, journal, transition.effects);
   }
   if (state === null) throw new Error('a history begins with a start');
   return { state, effects, journal };
@@ -459,4 +491,80 @@ describe('a crash anywhere', () => {
       { numRuns: 1_500 },
     );
   });
+});
+
+describe('any history of a run with limits', () => {
+  const concurrency = [
+    { n: 0, scope: 'fn' as const, key: '' },
+    { n: 1, scope: 'env' as const, key: 's:llm' },
+  ];
+  const flows = [
+    { score: NOW, concurrency: concurrency.slice(0, 1) },
+    { score: NOW, concurrency },
+    { score: NOW, concurrency, throttle: '' },
+  ];
+
+  test.each(flows)(
+    'begins nothing without its slots, holds none when it has ended, and never parks with one (CC-17)',
+    (flow) => {
+      const watch: Watch = (state, _input, _now, _before, _journal, effects) => {
+        const { slots, phase } = state.live;
+        const leases = (slots?.held ?? []).filter(
+          (n) => slotLimits(state.config)[n]?.policy === 'concurrency',
+        );
+        if (effects.some(({ type }) => type === 'call'))
+          expect([isQueued(state.live), leases.length]).toEqual([false, flow.concurrency.length]);
+        if (state.run.end !== null) expect([slots?.held ?? [], isQueued(state.live)]).toEqual([[], false]);
+        if (phase === 'parked' && !isQueued(state.live)) expect(leases).toEqual([]);
+      };
+      fc.assert(
+        fc.property(histories({ flow, startWithin: 5_000 }, true), (history) => void happen(history, watch)),
+        RUNS,
+      );
+    },
+  );
+
+  test.each(flows)('gives back all that it asks for (CC-23)', (flow) => {
+    fc.assert(
+      fc.property(histories({ flow }), (history) => {
+        const { state, effects } = happen(history);
+        const open = new Set<string>();
+        for (const effect of effects) {
+          if (effect.type === 'acquire') open.add(`${effect.n} ${effect.turn}`);
+          if (effect.type === 'release')
+            for (const one of open) {
+              const [n = 0, turn = 0] = one.split(' ').map(Number);
+              if (n === effect.n && turn <= effect.turn) open.delete(one);
+            }
+        }
+        const { slots } = state.live;
+        const kept = [...(slots?.held ?? []), ...(slots?.asked == null ? [] : [slots.asked])];
+        const isLease = (one: string) =>
+          slotLimits(state.config)[Number(one.split(' ')[0])]?.policy === 'concurrency';
+        for (const one of open) if (isLease(one)) expect(kept).toContain(Number(one.split(' ')[0]));
+      }),
+      RUNS,
+    );
+  });
+
+  test.each(flows)(
+    'has something to do whenever its alarm goes off, and never the same alarm again',
+    (flow) => {
+      fc.assert(
+        fc.property(histories({ flow, startWithin: 5_000 }, true), (history) => {
+          let { state } = happen(history);
+          let at = nextAlarm(state);
+          for (let n = 0; at !== null && n < 50; n++) {
+            const inputs = dueInputs(state, at);
+            expect(inputs).not.toEqual([]);
+            for (const input of inputs) state = commit(state, apply(state, input, at).changes);
+            const next = nextAlarm(state);
+            if (next !== null) expect(next).toBeGreaterThan(at);
+            at = next;
+          }
+        }),
+        RUNS,
+      );
+    },
+  );
 });
