@@ -145,7 +145,11 @@ export class GateOwner implements GateRpc {
     const armed = await this.#deps.storage.alarm();
     if (this.#armed !== undefined) return;
     this.#armed = armed !== null && armed < this.#deps.clock.now() - MINUTE ? null : armed;
-    if (this.#armed === null) this.#transact((now) => this.#starts.plan(now));
+    if (this.#armed !== null) return;
+    this.#transact((now) => {
+      this.#slots.plan(now);
+      this.#starts.plan(now);
+    });
   }
 
   /** Never rejects: whoever could not be told is told again. */

@@ -127,9 +127,9 @@ export class GateSlots {
     if (start !== null) this.#world.planBy(Math.ceil(start));
     const lease = this.#rows.nextLease();
     if (lease !== null) this.#world.planBy(Math.max(lease, this.#leasesSeenAt + LOOK));
-    if (this.#seenTo !== null) this.#world.planBy(now);
     // A deployment may change limits, and tells nobody.
-    else if (this.#rows.crowded('', 1).length > 0) this.#world.planBy(now + MINUTE);
+    const look = this.#seenTo === null ? MINUTE : 0;
+    if (this.#rows.crowded('', 1).length > 0) this.#world.planBy(now + look);
     if (this.#rows.hasRates) this.#world.planBy(Math.max(this.#ratesSeenAt, now) + HOUR);
   }
 

@@ -109,13 +109,16 @@ export class RunOwner implements RunRpc, RunHandle {
     this.#caller = deps.caller(this);
   }
 
-  /** Most runs that only compute, and many others, end while this is waited for. Everyone who asks is told of that end. */
+  /**
+   * Most runs that only compute, and many others, end while this is waited for; not those that may have to wait for their start.
+   * Everyone who asks is told of that end.
+   */
   async start(request: RunStart): Promise<RunEnding | null> {
     if (this.state === null) {
       const start = runStart.parse(request);
       this.#feedAll([{ type: 'started', config: this.#freeze(start), startAt: start.startAt }], start.events);
     }
-    if (this.state?.run.end === null) {
+    if (this.state?.run.end === null && this.state.config.flow === undefined) {
       this.#asking++;
       await within(this.#quiet.promise, PATIENCE, this.#deps.timer);
       this.#asking--;

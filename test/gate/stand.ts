@@ -222,6 +222,7 @@ export class Stand {
         },
       },
       clock: { now: () => this.now },
+      timer: () => () => undefined,
       log: { error: () => undefined },
       caller: (handle) => this.#code(run, handle, isAlive),
       freeze: () => ({
@@ -275,6 +276,8 @@ export class Stand {
         grant: (runId, granted) =>
           this.#call(gate, async () => (await this.runs.get(runId)?.owner.grant(granted)) ?? 'gone'),
       },
+      launch: async () => undefined,
+      holders: { isActive: async () => false, cancel: async () => 'unknown' },
       abort: (reason) => this.#complain(reason),
     });
   }

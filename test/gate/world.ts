@@ -95,7 +95,7 @@ export class GateWorld {
   }
 }
 
-export const LEASE_LIMIT: SlotLimit = { policy: 'concurrency', scope: 'fn', n: 0, key: '' };
+const LEASE_LIMIT: SlotLimit = { policy: 'concurrency', scope: 'fn', n: 0, key: '' };
 export const START_LIMIT: SlotLimit = { policy: 'throttle', scope: 'fn', n: 0, key: '' };
 
 function askOf(runId: string, over: Partial<SlotAsk>): SlotAsk {

@@ -73,6 +73,8 @@ export const NO_GATES: Gates & StartGates = {
   rate: noGate,
   single: noGate,
   look: () => Promise.resolve(null),
+  lines: noGate,
+  change: noGate,
 };
 
 export class RunObjects {
