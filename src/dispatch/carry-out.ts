@@ -201,7 +201,7 @@ async function settle(
 }
 
 function queuedRun({ runId, env, functionId, queuedAt, startAt }: RunStart, plan: Plan): QueuedRun {
-  const { event, isCollected = false } = plan;
   const checkAt = startAt + FIRST_CHECK;
-  return { runId, env, functionId, eventId: event.internalId, queuedAt, checkAt, isCollected };
+  const row = { runId, env, functionId, eventId: plan.event.internalId, queuedAt, checkAt };
+  return plan.isCollected === true ? { ...row, isCollected: true } : row;
 }
