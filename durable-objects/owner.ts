@@ -94,7 +94,7 @@ export class RunOwner implements RunRpc, RunHandle {
   readonly #apply: typeof apply;
   state: RunState | null;
   readonly settled: string[];
-  /** Fulfilled when no user code of the run executes: it has ended, or waits. */
+  /** Fulfilled when no user code of the run executes, or soon will: it has ended, waits, or stands in a line. */
   readonly #quiet = Promise.withResolvers<void>();
   /** Calls of `start` that wait for the end. Its event is not dispatched before one of them was answered: that is as good as a report. */
   #asking = 0;
@@ -109,16 +109,13 @@ export class RunOwner implements RunRpc, RunHandle {
     this.#caller = deps.caller(this);
   }
 
-  /**
-   * Most runs that only compute, and many others, end while this is waited for; not those that may have to wait for their start.
-   * Everyone who asks is told of that end.
-   */
+  /** Most runs that only compute, and many others, end while this is waited for. Everyone who asks is told of that end. */
   async start(request: RunStart): Promise<RunEnding | null> {
     if (this.state === null) {
       const start = runStart.parse(request);
       this.#feedAll([{ type: 'started', config: this.#freeze(start), startAt: start.startAt }], start.events);
     }
-    if (this.state?.run.end === null && this.state.config.flow === undefined) {
+    if (this.state?.run.end === null) {
       this.#asking++;
       await within(this.#quiet.promise, PATIENCE, this.#deps.timer);
       this.#asking--;
@@ -247,7 +244,14 @@ export class RunOwner implements RunRpc, RunHandle {
       throw error;
     }
     for (const effect of effects) this.#perform(effect);
-    if (this.state?.live.phase === 'parked') this.#quiet.resolve();
+    if (this.#isQuiet()) this.#quiet.resolve();
+  }
+
+  /** One that has just asked for its slots may have them in a moment. */
+  #isQuiet(): boolean {
+    if (this.state === null) return false;
+    const { live, run } = this.state;
+    return run.end !== null || (live.phase === 'parked' && !isQueued(live));
   }
 
   #take(input: RunInput, events: StoredEvent[], now: number): Effect[] {
@@ -336,6 +340,7 @@ export class RunOwner implements RunRpc, RunHandle {
       if (claim === null) return;
       const answer = await this.#deps.gates.acquire({ ...claim, wait });
       this.feed({ type: 'slotAnswered', n, turn, answer });
+      if (answer.is === 'queued') this.#quiet.resolve();
       // The run may not want it any more.
       if (!this.#holds(n, turn) && !this.#asks(n, turn)) await this.#deps.gates.release(claim);
     } catch (error) {

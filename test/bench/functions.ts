@@ -19,4 +19,11 @@ const sleeper = client.createFunction(
   },
 );
 
-export const apps = [{ client, functions: [steps, sleeper] }];
+/** The same work with a limit: for each tenant one run executes at a time. */
+const tenants = client.createFunction(
+  { id: 'tenants', retries: 0, concurrency: { limit: 1, key: 'event.data.tenant' } },
+  { event: 'bench/tenants' },
+  ({ event, step, runId }) => work(event.data as Work, (id, callback) => step.run(id, callback), runId),
+);
+
+export const apps = [{ client, functions: [steps, sleeper, tenants] }];

@@ -1,9 +1,11 @@
 /** The measurements, each answering plain figures in milliseconds. run.ts calls them by name and repeats them. */
 import { inPool } from '../../src/dispatch/pool.ts';
+import { chunks } from '../../src/lib/chunks.ts';
 import { ulid } from '../../src/lib/ulid.ts';
 import { objectRuns } from '../../src/objects.ts';
 import { startCounting, stopCounting, type Counts } from './count.ts';
 import { bindings } from './env.ts';
+import { claim } from './flow.ts';
 import { d1Batch, freshObjects, loop, queueHop, type Loop } from './floors.ts';
 import { progress, totals, type Progress, type Turn, type Work } from './work.ts';
 
@@ -14,6 +16,7 @@ export type Side = 'engine' | 'workflows';
 /** How often something is looked for: where its own moment counts, where other work would be slowed down by the looking. */
 const LOOK = { closely: 1, now: 5, idly: 20 };
 const PER_REQUEST = 100;
+const FILL = 5_000;
 /** What takes longer than this will never come. */
 const PATIENCE = 180_000;
 const runs = objectRuns(bindings);
@@ -29,7 +32,9 @@ export interface Measures {
   intake(send: Send, args: { events: number; perRequest: number; atOnce: number }): Promise<number>;
   sleep(send: Send, args: { events: number; until: number }): Promise<{ ms: number; since: number }>;
   ended(send: Send, args: { since: number }): Promise<number>;
-  bill(send: Send, args: { steps: number; events: number }): Promise<Counts>;
+  bill(send: Send, args: { steps: number; events: number; limited?: boolean }): Promise<Counts>;
+  line(send: Send, args: { waiting: number; starts: number }): Promise<Lined>;
+  tenants(send: Send, args: { noisy: number; quiet: number }): Promise<number[]>;
   /** Ends when everything that was accepted has been dispatched. */
   idle(send: Send, args: object): Promise<null>;
 }
@@ -48,6 +53,12 @@ export interface Latency {
   finished: number;
   /** To the moment at which lists show it so; the engine only. */
   listed: number;
+}
+
+interface Lined {
+  /** From giving a lease back to the answer, for each start; the next run is told meanwhile. */
+  each: number;
+  counts: Counts;
 }
 
 interface FannedOut {
@@ -148,16 +159,48 @@ export const measures: Measures = {
   ended: (_send, { since }) => indexed(since),
 
   /** Of runs that come one at a time. */
-  async bill(send, { steps, events }) {
+  async bill(send, { steps, events, limited = false }) {
     const since = Date.now();
     startCounting();
     for (let sent = 1; sent <= events; sent++) {
-      await begin(send, 'engine', [{ key: crypto.randomUUID(), steps, turn: 'timer' }]);
+      const one: Work = { key: crypto.randomUUID(), steps, turn: 'timer' };
+      if (limited) await send([{ name: 'bench/tenants', data: { ...one, tenant: 'one' } }]);
+      else await begin(send, 'engine', [one]);
       await until(LOOK.idly, async () => (await indexed(since)) === sent);
       // Acknowledgements, and what the runs do after their end.
       await scheduler.wait(50);
     }
     return stopCounting() as Counts;
+  },
+
+  /** Behind so many who wait, one after the other leaves and the next one starts. */
+  async line(_send, { waiting, starts }) {
+    startCounting();
+    const gate = bindings.LINE_GATE.getByName(crypto.randomUUID());
+    for (let n = 0; n <= waiting; n += FILL) await gate.fill(n, Math.min(n + FILL, waiting + 1));
+    startCounting();
+    const from = performance.now();
+    for (let n = 0; n < starts; n++) await gate.release(claim(n));
+    const each = (performance.now() - from) / starts;
+    return { each, counts: stopCounting() as Counts };
+  },
+
+  /** One tenant sends many events, then others one each. @returns for each of those the time to its first line of user code. */
+  async tenants(send, { noisy, quiet }) {
+    const tenant = (name: string, key: string) => ({
+      name: 'bench/tenants',
+      data: { key, steps: 1, turn: 'timer', tenant: name },
+    });
+    const noise = Array.from({ length: noisy }, () => crypto.randomUUID());
+    for (const part of chunks(noise, PER_REQUEST)) await send(part.map((key) => tenant('noisy', key)));
+    const keys = Array.from({ length: quiet }, () => crypto.randomUUID());
+    const from = performance.now();
+    for (const part of chunks(keys, PER_REQUEST)) await send(part.map((key, n) => tenant(`${n}`, key)));
+    await until(LOOK.idly, () => keys.every((key) => progress.has(key)));
+    const took = keys.map((key) => (progress.get(key)?.entered ?? 0) - from);
+    await until(LOOK.idly, () => noise.every((key) => progress.has(key)));
+    progress.clear();
+    return took;
   },
 
   async idle() {

@@ -31,6 +31,7 @@ export const sections: Record<string, Section> = {
   parallel,
   intake,
   bill,
+  flow,
   sleeping,
 };
 
@@ -246,6 +247,53 @@ async function bill({ server, quick, say, bills }: Bench): Promise<Line[]> {
   return [
     { what: 'row writes a step', value: (hundred - ten) / 90, unit: 'rows', target: valueAtMost(4) },
     told('row writes of a run of one step, objects and D1', one + (bills[0]?.counts.d1Rows ?? NaN), 'rows'),
+  ];
+}
+
+/** What limits cost, whether a start's cost depends on how many wait, and whether one tenant's noise is heard by others. */
+async function flow({ server, quick, say }: Bench): Promise<Line[]> {
+  await server.measure('idle', {});
+  const backlog = quick ? 10_000 : 100_000;
+  const starts = quick ? 200 : 1_000;
+  const took = await repeat(quick ? 2 : 3, {
+    short: () => server.measure('line', { waiting: starts, starts }),
+    long: () => server.measure('line', { waiting: backlog, starts }),
+    alone: () => server.measure('tenants', { noisy: 0, quiet: 100 }),
+    noise: () => server.measure('tenants', { noisy: quick ? 200 : 1_000, quiet: 100 }),
+  });
+  const limited: Bill[] = [];
+  for (const steps of [1, 10]) {
+    for (const isLimited of [false, true]) {
+      const counts = await server.measure('bill', { steps, events: 5, limited: isLimited });
+      limited.push(billOf(steps, counts, 5));
+    }
+  }
+  say(`One run, without and with a limit on concurrency:\n${billTable(limited)}\n`);
+  const short = median(took.short.map(({ each }) => each));
+  const against = { name: `behind ${starts}`, value: short };
+  const long = median(took.long.map(({ each }) => each));
+  const rows = took.long.map(({ counts }) => (counts.objectRows + counts.alarmRows) / starts);
+  const [free, bound] = limited;
+  return [
+    {
+      what: `a start behind ${backlog} who wait`,
+      value: long,
+      unit: 'ms',
+      against,
+      target: ratioAtMost(1.5),
+    },
+    told('gate: row writes of a start from the line', median(rows), 'rows'),
+    {
+      what: 'quiet tenants while another is noisy, median',
+      value: median(took.noise.flat()),
+      unit: 'ms',
+      against: { name: 'without noise', value: median(took.alone.flat()) },
+    },
+    told(
+      'object requests that a limit adds to a burst',
+      (bound?.counts.objectRequests ?? NaN) - (free?.counts.objectRequests ?? NaN),
+      'requests',
+    ),
   ];
 }
 

@@ -5,6 +5,7 @@
 import { durableObjects } from '../../durable-objects/index.ts';
 import { createWorker } from '../../src/engine.ts';
 import type { RunStart } from '../../src/protocol/run.ts';
+import type { Granted, SlotAsk, SlotClaim } from '../../src/protocol/slot.ts';
 import { count, countDeliveries, countedContext, countedEnv } from './count.ts';
 import type { BenchEnv } from './env.ts';
 import { arrive } from './floors.ts';
@@ -14,9 +15,10 @@ import { measures, type Measures } from './measure.ts';
 const objects = durableObjects({ apps });
 const engine = createWorker({ apps });
 
+export { LineGate } from './flow.ts';
 export { Floor } from './floors.ts';
 export { BenchWorkflow } from './workflow.ts';
-export const { Sweeper, Cron, Waits, Gate } = objects;
+export const { Sweeper, Cron, Waits } = objects;
 
 export class Run extends objects.Run {
   constructor(ctx: DurableObjectState, env: BenchEnv) {
@@ -26,6 +28,32 @@ export class Run extends objects.Run {
   override start(request: RunStart) {
     count('objectRequests');
     return super.start(request);
+  }
+
+  override grant(granted: Granted) {
+    count('objectRequests');
+    return super.grant(granted);
+  }
+
+  override alarm() {
+    count('objectRequests');
+    return super.alarm();
+  }
+}
+
+export class Gate extends objects.Gate {
+  constructor(ctx: DurableObjectState, env: BenchEnv) {
+    super(countedContext(ctx), countedEnv(env));
+  }
+
+  override acquire(ask: SlotAsk) {
+    count('objectRequests');
+    return super.acquire(ask);
+  }
+
+  override release(claim: SlotClaim) {
+    count('objectRequests');
+    return super.release(claim);
   }
 
   override alarm() {
