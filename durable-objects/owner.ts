@@ -164,6 +164,7 @@ export class RunOwner implements RunRpc, RunHandle {
     if (state === null) return { state: 'unknown' };
     const alarm = await this.#journal.alarm();
     if (state.run.end === null && (alarm === null || alarm <= this.#deps.clock.now())) await this.alarm();
+    if (isQueued(state.live)) this.feed({ type: 'slotsDue' });
     const ending = this.#ending();
     return ending === null
       ? { state: 'open', nextAt: await this.#journal.alarm() }

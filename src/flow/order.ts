@@ -11,6 +11,7 @@
 import { compile, type Evaluation, type Expression, type Place } from '../expr/expression.ts';
 import { keyOf, priorityOf, verdict } from '../expr/results.ts';
 import { readsUser } from '../expr/syntax.ts';
+import { sha256Hex } from '../lib/hash.ts';
 import { SECOND } from '../lib/time.ts';
 import { eventView, type EventView, type StoredEvent } from '../protocol/event.ts';
 import type { Asks } from '../protocol/flow.ts';
@@ -146,9 +147,15 @@ class Words {
 
   #key(option: string, text: string, falseIsMissing: boolean): string | null {
     const key = keyOf(this.#evaluate(text, 'key'), { falseIsMissing });
-    if (key.kind === 'key') return key.id;
+    if (key.kind === 'key') return this.#readsUser(text) ? `user#${sha256Hex(key.id)}` : key.id;
     this.#options.warn(`${option}: ${key.warning ?? 'the key has no value'}`);
     return null;
+  }
+
+  /** Keys are kept and shown: what is sealed in an event is not told by them (EVT-10). */
+  #readsUser(text: string): boolean {
+    const expression = this.#controls.expressions.get(`key ${text}`) ?? null;
+    return expression !== null && readsUser(expression.node);
   }
 
   #evaluate(text: string, place: Place): Evaluation {

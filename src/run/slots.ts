@@ -10,7 +10,7 @@
  * other. If that has no room it gives the first one back at once and waits under the other, and so on.
  */
 import { never } from '../lib/never.ts';
-import { SECOND } from '../lib/time.ts';
+import { MINUTE, SECOND } from '../lib/time.ts';
 import type { SlotAnswer, SlotLimit } from '../protocol/slot.ts';
 import { callHandler, executing, WATCHDOG } from './entry.ts';
 import { askEffects } from './finish.ts';
@@ -19,6 +19,8 @@ import { nothing, type Changes, type Effect, type RunInput, type Transition } fr
 
 /** Leases are renewed this long after they were given or renewed, at the watchdog's next look. */
 const RENEWAL = 20 * SECOND;
+/** Between two times that a run asks for the same. */
+const LONGEST_PAUSE = 5 * MINUTE;
 
 const NONE: Slots = {
   turn: 0,
@@ -82,7 +84,9 @@ function whileQueued(
 ): Transition {
   const { live: _, ...rest } = changes;
   const isHeard = slots.isInLine && !hasOpenAsks(state, changes);
-  const askAt = isHeard ? Infinity : Math.min(slots.askAt, now + WATCHDOG);
+  // Whoever does not answer may have too much to do: it is asked less and less often. Turns are moments.
+  const pause = Math.min(Math.max(now - slots.turn, WATCHDOG), LONGEST_PAUSE);
+  const askAt = isHeard ? Infinity : Math.min(slots.askAt, now + pause);
   return {
     changes: {
       ...rest,
@@ -97,18 +101,14 @@ function hasOpenAsks({ live }: RunState, { asked = [], acknowledged }: Changes):
   return asked.length > 0 || [...live.asks].some((key) => key !== acknowledged);
 }
 
+/** Also when the gate has long answered: a sweep has it asked again, in case that it has lost this run. */
 export function slotsDue(state: RunState, now: number): Transition {
   if (!isQueued(state.live)) return nothing;
   // A lease is not held while it is not known how the other one stands.
   if (leases(state, slotsOf(state)).length > 0) return waitInstead(state, now);
   const slots = { ...slotsOf(state), askAt: Infinity };
-  const again = slots.isInLine ? [] : acquire(slots);
-  return whileQueued(
-    state,
-    slots,
-    { changes: {}, effects: [...askEffects(state, state.live.asks, now), ...again] },
-    now,
-  );
+  const effects = [...askEffects(state, state.live.asks, now), ...acquire(slots)];
+  return whileQueued(state, slots, { changes: {}, effects }, now);
 }
 
 /** @param n number of the limit. */

@@ -35,6 +35,21 @@ describe('leases', () => {
     expect([world.rows('lease'), world.rows('waiting')]).toEqual([0, 0]);
   });
 
+  it('go in the order of priority: A, Y, B, C, X of the worked example (PR-14, FA-8)', async () => {
+    const world = new GateWorld(limited(1));
+    const at = (minutes: number, seconds: number) => ({ score: START + minutes * MINUTE + seconds * SECOND });
+    const scores = { A: at(0, 10), B: at(0, 40), C: at(2, 10), X: at(2, 30), Y: at(2, 30 - 120) };
+    await world.ask('holder');
+    for (const [runId, score] of Object.entries(scores)) await world.ask(runId, score);
+    const order: string[] = [];
+    await world.release('holder');
+    for (let [next] = world.news(); next !== undefined; [next] = world.news()) {
+      order.push(next);
+      await world.release(next, scores[next as keyof typeof scores]);
+    }
+    expect(order.join('')).toBe('AYBCX');
+  });
+
   it('of one key leave those of another alone (CC-6, CC-30)', async () => {
     const world = new GateWorld(configured('app-fn', { concurrency: { limit: 1, key: 'event.data.k' } }));
     const key = (text: string) => ({

@@ -183,6 +183,22 @@ describe('a run in the line', () => {
     expect(nextAlarm(run.got)).toBeNull();
   });
 
+  it('asks a gate that does not answer less and less often', () => {
+    const run = new Fed(one);
+    const pauses: number[] = [];
+    for (let n = 0; n < 9; n++) {
+      const before = run.now;
+      run.ring((nextAlarm(run.got) ?? 0) - before);
+      pauses.push((run.now - before) / SECOND);
+      expect(run.did).toEqual(['wait 0']);
+    }
+    expect(pauses).toEqual([10, 10, 20, 40, 80, 160, 300, 300, 300]);
+  });
+
+  it('asks again when a sweep wants to know how it stands', () => {
+    expect(new Fed(one).answer('queued').feed({ type: 'slotsDue' }).did).toEqual(['wait 0']);
+  });
+
   it('is cancelled at the end of its start timeout, to the millisecond, and leaves the line (TO-11)', () => {
     const run = new Fed(one, { startWithin: 5 * SECOND }).answer('queued');
     expect(nextAlarm(run.got)).toBe(NOW + 5 * SECOND);
