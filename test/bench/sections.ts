@@ -255,11 +255,11 @@ async function flow({ server, quick, say }: Bench): Promise<Line[]> {
   await server.measure('idle', {});
   const backlog = quick ? 10_000 : 100_000;
   const starts = quick ? 200 : 1_000;
-  const took = await repeat(quick ? 2 : 3, {
+  const took = await repeat(2, {
     short: () => server.measure('line', { waiting: starts, starts }),
     long: () => server.measure('line', { waiting: backlog, starts }),
     alone: () => server.measure('tenants', { noisy: 0, quiet: 100 }),
-    noise: () => server.measure('tenants', { noisy: quick ? 200 : 1_000, quiet: 100 }),
+    noise: () => server.measure('tenants', { noisy: quick ? 200 : 500, quiet: 100 }),
   });
   const limited: Bill[] = [];
   for (const steps of [1, 10]) {

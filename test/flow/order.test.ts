@@ -163,7 +163,9 @@ describe('the keys of an event', () => {
     const options = { throttle: { limit: 1, period, key: 'event.user.id' } };
     const event = anEvent({}, { user: 'sealed' });
     expect(controlsOf(configOf(options))?.readsUser).toBe(true);
-    expect(asked(options, event, { id: 'u' }).asks).toEqual({ throttle: expect.stringMatching(/^user#[0-9a-f]{64}$/) });
+    expect(asked(options, event, { id: 'u' }).asks).toEqual({
+      throttle: expect.stringMatching(/^user#[0-9a-f]{64}$/),
+    });
     expect(asked(options, event)).toEqual({
       asks: { throttle: '' },
       warnings: ['throttle: event.user is sealed'],

@@ -5,6 +5,7 @@
 import { GateOwner } from '../../durable-objects/gate-owner.ts';
 import { RunOwner } from '../../durable-objects/owner.ts';
 import type { Call, Caller, RunHandle } from '../../src/call/caller.ts';
+import { parseDuration } from '../../src/lib/duration.ts';
 import { SECOND } from '../../src/lib/time.ts';
 import type { RunFlow } from '../../src/protocol/flow.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
@@ -23,12 +24,17 @@ export interface RunPlan {
   parts: ('sleep' | 'fail')[];
   /** Seconds. */
   startsAt: number;
+  /** Seconds after its start at which somebody cancels it; its own start timeout. */
+  cancelledAfter?: number;
+  startWithin?: number;
 }
 
 export interface StandPlan {
   seed: number;
   functions: FunctionConfig[];
   runs: RunPlan[];
+  /** Deployments with other limits: seconds after the beginning, and the functions from then on. */
+  deploys?: { at: number; functions: FunctionConfig[] }[];
   /** Chance of each: a call or its answer lost, and a crash at each step of time. */
   faults: { lost: number; crash: number };
 }
@@ -52,6 +58,8 @@ interface Gate extends Thing {
   owner: GateOwner;
 }
 
+/** Longer than a burst and all that may come before it. */
+const HELD = 100 * SECOND;
 const STUCK = 6 * 3_600 * SECOND;
 
 export class Stand {
@@ -59,25 +67,26 @@ export class Stand {
   readonly runs = new Map<string, Run>();
   readonly gates = new Map<string, Gate>();
   readonly problems: string[] = [];
-  /** Everything that was entered, in order. */
-  readonly entries: { runId: string; at: number; isFirst: boolean }[] = [];
-  /** Most that executed at the same time, by line. */
-  readonly most = new Map<string, number>();
   isHealed = false;
-  calls = 0;
   readonly #plan: StandPlan;
+  #functions: FunctionConfig[];
+  /** Limits of lately: what was given under one of them may still be held. */
+  #former: { until: number; functions: FunctionConfig[] }[] = [];
   readonly #random: Random;
   readonly #heap = new Heap<{ at: number; order: number; run: () => void }>();
   #order = 0;
 
   constructor(plan: StandPlan) {
     this.#plan = plan;
+    this.#functions = plan.functions;
     this.#random = new Random(plan.seed);
   }
 
   /** What went wrong. */
   async play(): Promise<string[]> {
     for (const plan of this.#plan.runs) this.#at(plan.startsAt * SECOND, () => this.#start(plan));
+    for (const { at, functions } of this.#plan.deploys ?? [])
+      this.#at(at * SECOND, () => this.#deploy(functions));
     while (this.problems.length === 0 && this.#hasOpenRuns()) {
       if (this.now - START > STUCK) this.#complain(`does not end: ${this.#open().join()}`);
       else if (!(await this.#step()))
@@ -110,10 +119,25 @@ export class Stand {
         if (rows.length > 0) this.#complain(`${name}: ${table} is not empty: ${JSON.stringify(rows)}`);
       }
     }
-    for (const run of this.runs.values()) {
-      const wanted = run.owner.state?.run.end?.status;
-      if (wanted !== 'Completed') this.#complain(`${run.plan.runId} is ${wanted}`);
-    }
+    for (const run of this.runs.values()) this.#judgeEnd(run);
+  }
+
+  #judgeEnd({ plan, owner, entered }: Run): void {
+    const { runId, startsAt, cancelledAfter, startWithin } = plan;
+    const end = owner.state?.run.end;
+    if (end?.status === 'Completed') return;
+    const after = ((end?.at ?? 0) - START) / SECOND - startsAt;
+    const isTimeout = startWithin !== undefined && entered.length === 0 && after <= startWithin + 1;
+    const isCancelled = cancelledAfter !== undefined && after >= cancelledAfter;
+    if (end?.status !== 'Cancelled' || !(isTimeout || isCancelled))
+      this.#complain(`${runId} is ${end?.status} after ${after} s`);
+  }
+
+  /** Objects begin anew with the new code. */
+  #deploy(functions: FunctionConfig[]): void {
+    this.#former.push({ until: this.now + HELD, functions: this.#functions });
+    this.#functions = functions;
+    for (const thing of [...this.runs.values(), ...this.gates.values()]) this.#crash(thing);
   }
 
   #complain(text: string): void {
@@ -145,7 +169,10 @@ export class Stand {
   #crashSomebody(): void {
     const things = [...this.runs.values(), ...this.gates.values()];
     if (things.length === 0) return;
-    const thing = this.#random.pick(things);
+    this.#crash(this.#random.pick(things));
+  }
+
+  #crash(thing: Run | Gate): void {
     thing.life++;
     if ('plan' in thing) {
       thing.isExecuting = false;
@@ -156,7 +183,6 @@ export class Stand {
   /** A call from one object to another. The caller may be gone when its answer comes. */
   async #call<Result>(from: Thing, work: () => Promise<Result>): Promise<Result> {
     const { life } = from;
-    this.calls++;
     const isLost = () => !this.isHealed && this.#random.chance(this.#plan.faults.lost);
     await this.#pause(this.#random.between(1, 40));
     let outcome: () => Result;
@@ -185,6 +211,8 @@ export class Stand {
       ts: this.now,
       receivedAt: this.now,
     };
+    if (plan.cancelledAfter !== undefined)
+      this.#at(plan.cancelledAfter * SECOND, () => void run.owner.cancel());
     void run.owner.start({
       runId: plan.runId,
       env: 'main',
@@ -231,7 +259,7 @@ export class Stand {
         stepRuntime: 7_200_000,
         retryInterval: 3 * SECOND,
         cancelOn: [],
-        startWithin: null,
+        startWithin: run.plan.startWithin === undefined ? null : run.plan.startWithin * SECOND,
         finishWithin: null,
       }),
       report: async () => undefined,
@@ -271,7 +299,7 @@ export class Stand {
       storage: memoryWaitsStorage(gate.disk, () => gate.life === life),
       clock: { now: () => this.now },
       log: { error: () => undefined },
-      functions: { list: () => this.#plan.functions },
+      functions: { list: () => this.#functions },
       runs: {
         grant: (runId, granted) =>
           this.#call(gate, async () => (await this.runs.get(runId)?.owner.grant(granted)) ?? 'gone'),
@@ -322,7 +350,7 @@ export class Stand {
 
   #enter(run: Run): void {
     run.isExecuting = true;
-    this.entries.push({ runId: run.plan.runId, at: this.now, isFirst: run.entered.length === 0 });
+    if (run.entered.length === 0) this.#judgeStart(run.plan);
     run.entered.push(this.now);
     for (const { scope, key } of run.plan.flow.concurrency ?? []) {
       const line = `${scope} ${key}`;
@@ -330,7 +358,6 @@ export class Stand {
         (other) =>
           other.isExecuting && other.plan.flow.concurrency?.some((one) => `${one.scope} ${one.key}` === line),
       );
-      this.most.set(line, Math.max(this.most.get(line) ?? 0, executing.length));
       const limit = Math.max(...executing.map(({ plan }) => this.#limitOf(plan, line)));
       if (executing.length > limit)
         this.#complain(
@@ -342,8 +369,21 @@ export class Stand {
   /** Of those who share a line each has a limit of its own, and one of the larger may come while one of the smaller is on its way (CC-31). */
   #limitOf({ functionId, flow }: RunPlan, line: string): number {
     const n = flow.concurrency?.find((one) => `${one.scope} ${one.key}` === line)?.n ?? 0;
-    const config = this.#plan.functions.find(({ id }) => id === functionId);
-    return config?.concurrency?.[n]?.limit ?? Infinity;
+    const former = this.#former.filter(({ until }) => this.now < until).map(({ functions }) => functions);
+    const configs = [this.#functions, ...former].flat().filter(({ id }) => id === functionId);
+    return Math.max(...configs.map((config) => config.concurrency?.[n]?.limit ?? Infinity));
+  }
+
+  /** TH-14: from the beginning there are never more starts than the burst and one for each interval. */
+  #judgeStart({ functionId, flow }: RunPlan): void {
+    const throttle = this.#plan.functions.find(({ id }) => id === functionId)?.throttle;
+    if (flow.throttle === undefined || throttle === undefined) return;
+    const others = [...this.runs.values()].filter(
+      ({ plan, entered }) => plan.functionId === functionId && entered.length > 0,
+    );
+    const interval = (parseDuration(throttle.period) ?? 0) / throttle.limit;
+    if (others.length + 1 > throttle.burst + (this.now - START) / interval)
+      this.#complain(`${others.length + 1} starts of ${functionId}`);
   }
 }
 
