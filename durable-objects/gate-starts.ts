@@ -51,7 +51,7 @@ export class GateStarts {
     this.#rows = new StartRows(storage);
   }
 
-  /** In order of receipt (BA-8). Runs of windows that are full by that are started when it has returned. */
+  /** Those that come together in order of receipt (BA-8). Runs of windows that are full by that are started when it has returned. */
   collect(of: GateOf, policy: Collecting, events: readonly Collectable[]): Collected[] {
     const closed: Closed[] = [];
     const collected = this.#deps.transact((now) => {

@@ -182,8 +182,9 @@ async function settle(
   { endings, skipped }: { endings: readonly RunEnding[]; skipped: RunSummary[] },
   outcomes: Outcomes,
 ): Promise<{ plans: Plan[]; admitted: Admitted }> {
-  const dispatched = plans.flatMap(({ event: { internalId } }) =>
-    outcomes.get(internalId)?.is === 'done' ? [internalId] : [],
+  // Collected events are settled by those who collected them: there may be more to write about them.
+  const dispatched = plans.flatMap(({ event: { internalId }, isCollected: isSettled = false }) =>
+    !isSettled && outcomes.get(internalId)?.is === 'done' ? [internalId] : [],
   );
   for (const ends of endings.length > 0 ? [endings, []] : [[]]) {
     const ended = new Set(ends.map((ending) => ending.summary.runId));

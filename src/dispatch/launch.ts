@@ -1,6 +1,5 @@
 /** From closed batches and debounces to runs, on behalf of the gates that gathered them. */
 import type { Closed } from '../flow/window.ts';
-import { byReceipt } from '../match/waits.ts';
 import { DAY } from '../lib/time.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { Runs, Store } from '../ports.ts';
@@ -13,7 +12,7 @@ export interface LaunchDeps extends CarryDeps {
 
 /** Resolves when the run, or the record that there is none, is durable. May be repeated. */
 export async function launch(deps: LaunchDeps, window: Closed): Promise<void> {
-  const events = (await deps.store.loadEvents(window.events)).toSorted(byReceipt);
+  const events = await deps.store.loadEvents(window.events);
   const [event] = events;
   if (event === undefined) {
     const { runId, functionId } = window;

@@ -11,7 +11,7 @@ export interface Window extends GateOf {
   runId: string;
   openedAt: number;
   closesAt: number;
-  /** Internal ids: of a batch all, of a debounce the last one. */
+  /** Internal ids: of a batch all, as they came, of a debounce the last one. */
   events: string[];
   /** Receipt of the last one. */
   lastAt: number;

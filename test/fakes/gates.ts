@@ -4,11 +4,18 @@ import type { Clock, StartGates } from '../../src/ports.ts';
 import type { GateOf } from '../../src/protocol/gate.ts';
 import { emptyDisk, memoryWaitsStorage, type WaitsDisk } from './waits.ts';
 
+interface OneGate {
+  starts: GateStarts;
+  disk: WaitsDisk;
+  /** Counts up: a storage works for one of its lives. */
+  life: number;
+}
+
 type Deps = Omit<StartDeps, 'transact' | 'planBy'> & { clock: Clock };
 
 export class MemoryGates implements StartGates {
   readonly #deps: Deps;
-  readonly #gates = new Map<string, { starts: GateStarts; disk: WaitsDisk }>();
+  readonly #gates = new Map<string, OneGate>();
   /** Calls so far. */
   calls = 0;
   /** Calls fail while this is true. */
@@ -21,6 +28,11 @@ export class MemoryGates implements StartGates {
   collect: StartGates['collect'] = async (of, policy, events) => this.#at(of).collect(of, policy, events);
   rate: StartGates['rate'] = async (of, space, entrants) => this.#at(of).rate(entrants, space);
   single: StartGates['single'] = async (of, mode, entrants) => this.#at(of).single(entrants, mode);
+
+  /** All that is in memory is lost, what it was doing never goes on. */
+  crash(): void {
+    for (const gate of this.#gates.values()) this.#begin(gate);
+  }
 
   /** Those alarms that are due by now. */
   async alarms(): Promise<void> {
@@ -40,15 +52,20 @@ export class MemoryGates implements StartGates {
     return known.starts;
   }
 
-  #make() {
-    const disk = emptyDisk();
-    const storage = memoryWaitsStorage(disk);
+  #make(): OneGate {
+    return this.#begin({ disk: emptyDisk(), life: 0 } as OneGate);
+  }
+
+  #begin(gate: OneGate): OneGate {
+    const { disk } = gate;
+    const life = ++gate.life;
+    const storage = memoryWaitsStorage(disk, () => gate.life === life);
     const now = () => this.#deps.clock.now();
-    const starts = new GateStarts(storage, {
+    gate.starts = new GateStarts(storage, {
       ...this.#deps,
       transact: (work) => storage.transact(() => work(now())),
       planBy: (at) => storage.setAlarm(Math.min(Math.max(at, now() + 1), disk.alarm ?? Infinity)),
     });
-    return { starts, disk };
+    return gate;
   }
 }

@@ -170,11 +170,13 @@ test('a duplicate of an event counts for a debounce all the same (DB-17, ID-7)',
   const k = newKey();
   const gate = gateOf('test-bounce', k);
   const twins = [1, 2].map((n) => ({ name: 'test/bounce', id: k, data: { k, n } }));
-  // The queue's way and the short one.
-  const ids = [...(await send(twins.slice(0, 1))), ...(await send([...twins.slice(1), ...bystanders]))];
+  // The short way, and that of the queue.
+  const ids = await send(twins.slice(0, 1));
+  vi.setSystemTime(NOW + 1);
+  ids.push(...(await send([...twins.slice(1), ...bystanders])));
   for (const id of ids.slice(0, 2))
     await until(async () => ((await undispatched(id)) ? null : true), 'the dispatch');
-  await pass(gate, 5 * SECOND);
+  await pass(gate, 6 * SECOND);
   expect(await endedRunsOf(ids[1] ?? '')).toMatchObject([{ output: [2] }]);
   expect((await skips(ids[0] ?? ''))[0]).toMatch(/^test-bounce: debounced into /);
 });
@@ -289,6 +291,25 @@ describe('a singleton', () => {
     expect(run?.status).toBe('Cancelled');
     const { steps } = await traceOf(run?.run_id ?? '');
     expect(steps.map(({ name, status }) => [name, status])).toEqual([['hold', 'Completed']]);
+  });
+});
+
+describe('all policies of one function', () => {
+  test('are asked one after the other by a gate that is theirs together (FC-7)', async () => {
+    const gate = gateOf('test-everything');
+    const ids: string[] = [];
+    for (const n of [1, 2, 3]) {
+      vi.setSystemTime(NOW + n);
+      ids.push(...(await send({ name: 'test/everything', data: { n } })));
+    }
+    for (const id of ids) await until(async () => ((await undispatched(id)) ? null : true), 'the dispatch');
+    await pass(gate, 2 * SECOND);
+    expect(await endedRunsOf(ids[2] ?? '')).toMatchObject([{ output: [3] }]);
+    const [late = ''] = await send({ name: 'test/everything', data: { n: 4 } });
+    await until(async () => ((await undispatched(late)) ? null : true), 'the dispatch');
+    await pass(gate, 4 * SECOND);
+    await skipped(late, 'test-everything: rate_limited');
+    expect(await runsOf(late)).toEqual([]);
   });
 });
 

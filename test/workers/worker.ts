@@ -131,6 +131,19 @@ const gated = [
     { event: 'test/rated' },
     numbersOf,
   ),
+  app.createFunction(
+    {
+      id: 'everything',
+      debounce: { period: '1s' },
+      rateLimit: { limit: 1, period: '1m' },
+      singleton: { mode: 'skip' },
+      throttle: { limit: 1, period: '1s' },
+      concurrency: 1,
+      priority: { run: 'event.data.n' },
+    },
+    { event: 'test/everything' },
+    numbersOf,
+  ),
   app.createFunction({ id: 'once', idempotency: 'event.data.k' }, { event: 'test/once' }, numbersOf),
   app.createFunction(
     { id: 'sole', singleton: { mode: 'skip', key: 'event.data.k' } },
