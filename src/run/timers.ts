@@ -19,7 +19,18 @@ const SLOTS_DUE: RunInput = { type: 'slotsDue' };
  * what took too long, what is due (earliest first), and last a look at user code. May be called at any time.
  */
 export function dueInputs(state: RunState, now: number): RunInput[] {
-  const { live, run, config } = state;
+  const { live, run } = state;
+  const inputs = overdue(state, now);
+  if (run.cancelAt === null) inputs.push(...due(state, now));
+  if (finishBy(state) <= now && !handlerRuns(state)) inputs.push({ type: 'cancelled' });
+  if (isQueued(live)) inputs.push(...((live.slots?.askAt ?? Infinity) <= now ? [SLOTS_DUE] : []));
+  else if (isOverlooked(live, inputs.length > 0, now)) inputs.push({ type: 'watchdog' });
+  if (live.phase === 'unknown' && openAsks(state).length > 0) inputs.push({ type: 'askAgain' });
+  return inputs;
+}
+
+/** What took too long. */
+function overdue({ live, config }: RunState, now: number): RunInput[] {
   const inputs: RunInput[] = [];
   for (const step of live.steps.values()) {
     if (now - step.since >= config.stepRuntime) inputs.push({ type: 'stepOverdue', id: step.id });
@@ -27,11 +38,6 @@ export function dueInputs(state: RunState, now: number): RunInput[] {
   if (live.phase === 'executing' && live.steps.size === 0 && now - live.since >= config.stepRuntime) {
     inputs.push({ type: 'entryOverdue' });
   }
-  if (run.cancelAt === null) inputs.push(...due(state, now));
-  if (finishBy(state) <= now && !handlerRuns(state)) inputs.push({ type: 'cancelled' });
-  if (isQueued(live)) inputs.push(...((live.slots?.askAt ?? Infinity) <= now ? [SLOTS_DUE] : []));
-  else if (isOverlooked(live, inputs.length > 0, now)) inputs.push({ type: 'watchdog' });
-  if (live.phase === 'unknown' && openAsks(state).length > 0) inputs.push({ type: 'askAgain' });
   return inputs;
 }
 

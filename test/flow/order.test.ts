@@ -31,7 +31,7 @@ describe('the keys of an event', () => {
     expect(controlsOf(configOf({ concurrency: 0, timeouts: { start: '1s' } }))).toBeNull();
   });
 
-  test('each policy has its own, evaluated (FC-4, FC-5)', () => {
+  test('each policy has its own, evaluated (FC-4, FC-5, EX-8)', () => {
     const options = {
       concurrency: [
         { limit: 1, key: 'event.data.a' },

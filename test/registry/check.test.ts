@@ -1,6 +1,7 @@
 import { describe, expect, test, vi } from 'vitest';
 import { checkApps } from '../../src/registry/check.ts';
 import { parseWhen } from '../../src/protocol/function.ts';
+import { Inngest } from '../../src/sdk/index.ts';
 import { app, made, problems, problemsOf, written } from './words.ts';
 
 describe('checkApps', () => {

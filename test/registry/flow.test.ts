@@ -154,7 +154,7 @@ const pairs = Object.keys(others).flatMap((one, n) =>
 );
 
 describe('the matrix of what excludes what', () => {
-  test.each(pairs)('%s with %s (IC-1, FA-11, BA-19 to BA-21, XT-4)', (one, other) => {
+  test.each(pairs)('%s with %s (IC-1, FA-11, BA-19 to BA-21, CX-19, XT-4)', (one, other) => {
     const options = Object.fromEntries(
       Object.entries(others).filter(([name]) => name === one || name === other),
     );

@@ -75,7 +75,7 @@ const numbers = (from: number, to: number) => Array.from({ length: to - from + 1
 describe('batching', () => {
   const gate = () => gateOf('test-batch');
 
-  test('of 100 with 5 s: 250 events in one request give 100, 100, and 50 after 5 s (FA-9, BA-7, BA-8)', async () => {
+  test('of 100 with 5 s: 250 events in one request give 100, 100, and 50 after 5 s (FA-9, BA-7, BA-8, HC-4)', async () => {
     const ids = await send(numbers(0, 249).map((n) => ({ name: 'test/batch', data: { n } })));
     const full = await Promise.all([endedRunsOf(ids[0] ?? ''), endedRunsOf(ids[100] ?? '')]);
     expect(full.flat().map(({ output }) => output)).toEqual([numbers(0, 99), numbers(100, 199)]);
@@ -100,7 +100,7 @@ describe('batching', () => {
     expect(found.toSorted((a, b) => a - b)).toEqual(numbers(1_000, 1_249));
   });
 
-  test('by key, over several triggers, and not what its condition is not true for (BA-4, BA-9, BA-13)', async () => {
+  test('by key, over several triggers, and not what its condition is not true for (BA-4, BA-9, BA-13, TR-15)', async () => {
     const [a, b] = [newKey(), newKey()];
     const ids = await send([
       { name: 'test/teams', data: { team: a, n: 1 } },
@@ -216,7 +216,7 @@ describe('the rate limit', () => {
     expect(ended.output).toContain('the invoked function "test-rated" was skipped: rate_limited');
   });
 
-  test('what was skipped can be read by its id, as what it is (PA-10, RN-3)', async () => {
+  test('what was skipped can be read by its id, as what it is (RN-3)', async () => {
     const k = newKey();
     const ids = await send([1, 2].map((n) => ({ name: 'test/rated', data: { k, n } })));
     await skipped(ids[1] ?? '', 'test-rated: rate_limited');
