@@ -9,6 +9,7 @@ import * as z from 'zod';
 import { inPool } from '../src/dispatch/pool.ts';
 import { parseDuration } from '../src/lib/duration.ts';
 import { MINUTE, SECOND } from '../src/lib/time.ts';
+import type { Config } from '../src/env.ts';
 import type { FunctionConfig } from '../src/protocol/function.ts';
 import {
   collectable,
@@ -46,6 +47,8 @@ export interface GateDeps extends Pick<StartDeps, 'launch' | 'holders'> {
   log: Log;
   functions: Functions;
   runs: SlotHolders;
+  /** What a throttle's `burst` is: so many starts at once, or so many beyond the limit (TH-16). */
+  config: Pick<Config, 'throttleMode'>;
   /** Gives this owner up: it may not be used any more. */
   abort(reason: string): void;
 }
@@ -179,9 +182,11 @@ export class GateOwner implements GateRpc {
     const [env, functionId, n] = JSON.parse(kind) as [string, string, number];
     const config = this.#deps.functions.list(env).find(({ id }) => id === functionId);
     const limit = config === undefined ? null : limitIn(config, line, n);
-    return this.#slots
+    const now = this.#slots
       .changes(kind, line)
       .reduce((so, body) => changed(so, JSON.parse(body) as LimitChange), limit);
+    if (now?.policy !== 'throttle' || this.#deps.config.throttleMode === 'smooth') return now;
+    return { ...now, rate: { ...now.rate, burst: now.rate.limit + now.rate.burst } };
   }
 
   /** Rows and alarm together. */

@@ -28,6 +28,8 @@ export interface Env {
   STEPWELL_RETRY_INTERVAL?: string;
   /** Longest execution of one step, default `2h` (ST-11). */
   STEPWELL_STEP_RUNTIME?: string;
+  /** `smooth` (default), or `limit-plus-burst`: a throttle lets `limit + burst` runs start at once (TH-16). */
+  STEPWELL_THROTTLE_MODE?: string;
   /** How long events and runs are kept, in days; default 30 (EVT-38). */
   STEPWELL_RETENTION_DAYS?: string;
 }
@@ -50,6 +52,9 @@ const settings = z.object({
   STEPWELL_MAX_STEPS: count.default(limits.stepsPerRun),
   STEPWELL_RETRY_INTERVAL: duration.optional(),
   STEPWELL_STEP_RUNTIME: duration.default(limits.stepRuntime),
+  STEPWELL_THROTTLE_MODE: z
+    .enum(['smooth', 'limit-plus-burst'], { error: 'expected "smooth" or "limit-plus-burst"' })
+    .default('smooth'),
   STEPWELL_RETENTION_DAYS: count.default(30),
 });
 
@@ -63,6 +68,7 @@ export interface Config {
   /** Null: the default table. */
   retryInterval: number | null;
   stepRuntime: number;
+  throttleMode: 'smooth' | 'limit-plus-burst';
   retentionDays: number;
 }
 
@@ -84,6 +90,7 @@ export function parseConfig(env: Partial<Env>): Config {
     maxSteps: set.STEPWELL_MAX_STEPS,
     retryInterval: set.STEPWELL_RETRY_INTERVAL ?? null,
     stepRuntime: set.STEPWELL_STEP_RUNTIME,
+    throttleMode: set.STEPWELL_THROTTLE_MODE,
     retentionDays: set.STEPWELL_RETENTION_DAYS,
   };
 }

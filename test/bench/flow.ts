@@ -18,6 +18,7 @@ const BareGate = gateObject(() => ({
   clock: systemClock,
   log: consoleLog,
   functions: { list: () => [ONE_AT_A_TIME] },
+  config: { throttleMode: 'smooth' },
   runs: { grant: async () => 'taken' },
   launch: async () => undefined,
   holders: { isActive: async () => false, cancel: async () => 'unknown' },

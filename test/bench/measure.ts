@@ -7,7 +7,7 @@ import { startCounting, stopCounting, type Counts } from './count.ts';
 import { bindings } from './env.ts';
 import { claim } from './flow.ts';
 import { d1Batch, freshObjects, loop, queueHop, type Loop } from './floors.ts';
-import { progress, totals, type Progress, type Turn, type Work } from './work.ts';
+import { hold, progress, totals, type Progress, type Turn, type Work } from './work.ts';
 
 /** Sends events through the engine's own front door, in one request. */
 type Send = (events: object[]) => Promise<void>;
@@ -185,19 +185,26 @@ export const measures: Measures = {
     return { each, counts: stopCounting() as Counts };
   },
 
-  /** One tenant sends many events, then others one each. @returns for each of those the time to its first line of user code. */
+  /**
+   * One tenant has so many runs in its line, none of which gets on, when others send one event each. @returns for each of those the
+   * time to its first line of user code.
+   */
   async tenants(send, { noisy, quiet }) {
-    const tenant = (name: string, key: string) => ({
+    const tenant = (name: string, key: string, turn: Turn = 'timer') => ({
       name: 'bench/tenants',
-      data: { key, steps: 1, turn: 'timer', tenant: name },
+      data: { key, steps: 1, turn, tenant: name },
     });
+    hold.isOn = true;
     const noise = Array.from({ length: noisy }, () => crypto.randomUUID());
-    for (const part of chunks(noise, PER_REQUEST)) await send(part.map((key) => tenant('noisy', key)));
+    for (const part of chunks(noise, PER_REQUEST))
+      await send(part.map((key) => tenant('noisy', key, 'held')));
+    await measures.idle(send, {});
     const keys = Array.from({ length: quiet }, () => crypto.randomUUID());
     const from = performance.now();
     for (const part of chunks(keys, PER_REQUEST)) await send(part.map((key, n) => tenant(`${n}`, key)));
     await until(LOOK.idly, () => keys.every((key) => progress.has(key)));
     const took = keys.map((key) => (progress.get(key)?.entered ?? 0) - from);
+    hold.isOn = false;
     await until(LOOK.idly, () => noise.every((key) => progress.has(key)));
     progress.clear();
     return took;

@@ -4,8 +4,8 @@
  */
 import { bindings } from './env.ts';
 
-/** What a step's callback waits for: nothing, a timer, or another object's answer, which no unsaved write may precede. */
-export type Turn = 'none' | 'timer' | 'call';
+/** What a step's callback waits for: nothing, a timer, another object's answer, which no unsaved write may precede, or that it is let go. */
+export type Turn = 'none' | 'timer' | 'call' | 'held';
 
 export type Work = {
   key: string;
@@ -51,11 +51,17 @@ export async function work(
   return steps;
 }
 
+/** Steps of the turn `held` go on when this is false. */
+export const hold = { isOn: false };
+
 const turns: Record<Turn, () => Promise<unknown>> = {
   none: async () => ({ ok: true }),
   timer: async () => {
     await scheduler.wait(0);
     return { ok: true };
+  },
+  held: async () => {
+    while (hold.isOn) await scheduler.wait(5);
   },
   call: async () => {
     await bindings.FLOOR.getByName('answers').answer();

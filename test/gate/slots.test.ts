@@ -234,15 +234,19 @@ describe('a run that is told of its slot', () => {
 
 describe('a throttle', () => {
   const throttled = (throttle: object) => configured('app-fn', { throttle });
-  const start = (runId: string, over: object = {}) => ({ runId, over: { limit: START_LIMIT, ...over } });
 
   /** Moments of the starts of a line that is full at once, in seconds. */
-  async function starts(throttle: object, count: number, over: object = {}): Promise<number[]> {
+  async function starts(
+    throttle: object,
+    count: number,
+    mode: GateWorld['throttleMode'] = 'smooth',
+  ): Promise<number[]> {
     const world = new GateWorld(throttled(throttle));
+    world.throttleMode = mode;
     const moments: number[] = [];
     for (let n = 0; n < count; n++) {
-      const { runId, over: more } = start(`r${String(n).padStart(3, '0')}`, over);
-      if ((await world.ask(runId, more)) === 'granted') moments.push(0);
+      const answer = await world.ask(`r${String(n).padStart(3, '0')}`, { limit: START_LIMIT });
+      if (answer === 'granted') moments.push(0);
     }
     world.tell = async () => {
       moments.push((world.now - START) / SECOND);
@@ -263,6 +267,10 @@ describe('a throttle', () => {
 
   it('of 3 in a minute starts one each 20 s (TH-15, FA-5)', async () => {
     expect(await starts({ limit: 3, period: '1min' }, 4)).toEqual([0, 20, 40, 60]);
+  });
+
+  it('lets limit + burst start at once where the deployment says so (TH-16)', async () => {
+    expect(await starts({ limit: 2, period: '10s' }, 5, 'limit-plus-burst')).toEqual([0, 0, 0, 5, 10]);
   });
 
   it('has a rate for each key (TH-5)', async () => {

@@ -300,6 +300,7 @@ export class Stand {
       clock: { now: () => this.now },
       log: { error: () => undefined },
       functions: { list: () => this.#functions },
+      config: { throttleMode: 'smooth' },
       runs: {
         grant: (runId, granted) =>
           this.#call(gate, async () => (await this.runs.get(runId)?.owner.grant(granted)) ?? 'gone'),

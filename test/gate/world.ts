@@ -20,6 +20,7 @@ export class GateWorld {
   now = START;
   readonly disk = emptyDisk();
   functions: FunctionConfig[];
+  throttleMode: 'smooth' | 'limit-plus-burst' = 'smooth';
   readonly told: Told[] = [];
   readonly errors: string[] = [];
   /** What a run answers that is told of its slot. */
@@ -80,6 +81,7 @@ export class GateWorld {
       clock: { now: () => this.now },
       log: { error: (message) => void this.errors.push(message) },
       functions: { list: () => this.functions },
+      config: this,
       runs: {
         grant: (runId, granted) => {
           this.told.push({ runId, granted });

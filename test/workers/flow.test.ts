@@ -1,6 +1,6 @@
 /** Limits on when runs start and execute, as a user meets them: events in, runs out, in real objects with D1 and the queues. */
 import { evictDurableObject, runDurableObjectAlarm } from 'cloudflare:test';
-import { env } from 'cloudflare:workers';
+import { env, exports } from 'cloudflare:workers';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { HOUR, SECOND } from '../../src/lib/time.ts';
 import type { RunTrace } from '../../src/protocol/run.ts';
@@ -271,6 +271,54 @@ describe('concurrency', () => {
     gate.open();
     expect((await ended(third)).output).toBe(2);
     expect((await ended(first)).output).toBe(0);
+  });
+});
+
+describe('GET and PUT /v1/functions/:id/flow', () => {
+  const PATH = 'https://stepwell.test/v1/functions/test-narrow/flow';
+  const change = (method: string, body: object) =>
+    exports.default.fetch(PATH, { method, body: JSON.stringify(body) });
+
+  test('show who holds a lease and how many wait; a limit that is raised, paused and put back acts at once', async () => {
+    const gates = [new Gate(), new Gate(), new Gate()];
+    const entered: number[] = [];
+    const runs = await launchFirst(
+      'test/narrow',
+      async ({ event, step }) => {
+        const { n } = event.data as unknown as { n: number };
+        await step.run('work', async () => {
+          entered.push(n);
+          await gates[n]?.passed();
+        });
+      },
+      [{ n: 0 }, { n: 1 }, { n: 2 }],
+      () => entered.length === 1,
+    );
+    for (const runId of runs.slice(1)) await calm(runId);
+    const { data } = await (await exports.default.fetch(PATH)).json<{ data: { lines: object[] } }>();
+    expect(data.lines).toEqual([
+      {
+        scope: 'fn',
+        policy: 'concurrency',
+        key: '',
+        in_use: 1,
+        holders: [runs[0]],
+        waiting: 2,
+        next_at: null,
+      },
+    ]);
+    expect((await change('PUT', { policy: 'concurrency', limit: 2 })).status).toBe(200);
+    await until(() => (entered.length === 2 ? true : null), 'the second run');
+    await change('PUT', { policy: 'concurrency', paused: true });
+    gates[0]?.open();
+    gates[1]?.open();
+    await ended(runs[0] ?? '');
+    await ended(runs[1] ?? '');
+    await calm(runs[2] ?? '');
+    expect(entered).toEqual([0, 1]);
+    expect((await change('DELETE', { policy: 'concurrency' })).status).toBe(200);
+    gates[2]?.open();
+    expect((await ended(runs[2] ?? '')).status).toBe('Completed');
   });
 });
 
