@@ -250,9 +250,8 @@ export class RunOwner implements RunRpc, RunHandle {
 
   /** One that has just asked for its slots may have them in a moment. */
   #isQuiet(): boolean {
-    if (this.state === null) return false;
-    const { live, run } = this.state;
-    return run.end !== null || (live.phase === 'parked' && !isQueued(live));
+    const { phase, slots } = this.state?.live ?? {};
+    return phase === 'parked' && (slots === undefined || slots.asked === null || slots.isInLine);
   }
 
   #take(input: RunInput, events: StoredEvent[], now: number): Effect[] {
@@ -341,7 +340,6 @@ export class RunOwner implements RunRpc, RunHandle {
       if (claim === null) return;
       const answer = await this.#deps.gates.acquire({ ...claim, wait });
       this.feed({ type: 'slotAnswered', n, turn, answer });
-      if (answer.is === 'queued') this.#quiet.resolve();
       // The run may not want it any more.
       if (!this.#holds(n, turn) && !this.#asks(n, turn)) await this.#deps.gates.release(claim);
     } catch (error) {

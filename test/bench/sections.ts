@@ -253,6 +253,13 @@ async function bill({ server, quick, say, bills }: Bench): Promise<Line[]> {
 /** What limits cost, whether a start's cost depends on how many wait, and whether one tenant's noise is heard by others. */
 async function flow({ server, quick, say }: Bench): Promise<Line[]> {
   await server.measure('idle', {});
+  const limited: Bill[] = [];
+  for (const steps of [1, 10]) {
+    for (const isLimited of [false, true]) {
+      const counts = await server.measure('bill', { steps, events: 5, limited: isLimited });
+      limited.push(billOf(steps, counts, 5));
+    }
+  }
   const backlog = quick ? 10_000 : 100_000;
   const starts = quick ? 200 : 1_000;
   const took = await repeat(2, {
@@ -261,13 +268,6 @@ async function flow({ server, quick, say }: Bench): Promise<Line[]> {
     alone: () => server.measure('tenants', { noisy: 0, quiet: 100 }),
     noise: () => server.measure('tenants', { noisy: quick ? 200 : 500, quiet: 100 }),
   });
-  const limited: Bill[] = [];
-  for (const steps of [1, 10]) {
-    for (const isLimited of [false, true]) {
-      const counts = await server.measure('bill', { steps, events: 5, limited: isLimited });
-      limited.push(billOf(steps, counts, 5));
-    }
-  }
   say(`One run, without and with a limit on concurrency:\n${billTable(limited)}\n`);
   const short = median(took.short.map(({ each }) => each));
   const against = { name: `behind ${starts}`, value: short };

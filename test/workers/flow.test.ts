@@ -364,7 +364,7 @@ describe('timeouts', () => {
       return gate.passed();
     };
     const [first = '', late = ''] = await launchFirst(
-      'test/hasty',
+      'test/punctual',
       async ({ event, step }) => {
         const { n } = event.data as unknown as { n: number };
         await step.run('work', () => (n === 0 ? enter() : undefined));

@@ -174,8 +174,8 @@ const limited = [
   ),
   app.createFunction({ id: 'slow', throttle: { limit: 1, period: '10s' } }, { event: 'test/slow' }, run),
   app.createFunction(
-    { id: 'hasty', concurrency: 1, timeouts: { start: '10s' } },
-    { event: 'test/hasty' },
+    { id: 'punctual', concurrency: 1, timeouts: { start: '10s' } },
+    { event: 'test/punctual' },
     run,
   ),
 ];
