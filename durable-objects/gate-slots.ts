@@ -49,7 +49,7 @@ const TOLD_WITHIN = LEASE;
 /** Pieces of one alarm. */
 const SHOWN = { lines: 100, holders: 20 };
 const COUNTED = 1_000;
-const BOUND = { leases: 500, lines: 200, rates: 1_000 };
+const BOUND = { leases: 200, lines: 200, granted: 200, rates: 10_000 };
 
 export class GateSlots {
   readonly #rows: SlotRows;
@@ -80,7 +80,7 @@ export class GateSlots {
       this.#take(place, now);
       return { answer: { is: 'granted' }, parcels: parcels.filter((parcel) => parcel !== won) };
     }
-    if (waiting === null && this.#hasRoom(place, now)) {
+    if (waiting === null && parcels.length < BOUND.granted && this.#hasRoom(place, now)) {
       this.#begin(place, true, now);
       return { answer: { is: 'granted' }, parcels };
     }
@@ -211,10 +211,14 @@ export class GateSlots {
     this.#world.planBy(now + MINUTE);
   }
 
-  /** Slots for all who are first and have room. */
+  /** Slots for all who are first and have room. So many at a time: the platform counts calls, and a line may be let go at once. */
   #pump(line: string, now: number): Parcel[] {
     const parcels: Parcel[] = [];
     for (let one = this.#next(line, now); one !== null; one = this.#next(line, now)) {
+      if (parcels.length === BOUND.granted) {
+        this.lookAgain(now);
+        break;
+      }
       this.#rows.leave(one);
       this.#begin(one, false, now);
       parcels.push(parcelOf(one));
@@ -265,8 +269,14 @@ export class GateSlots {
   #pumpUnseen(now: number): Parcel[] {
     if (this.#seenTo === null) return [];
     const lines = this.#rows.crowded(this.#seenTo, BOUND.lines);
-    this.#seenTo = lines.length === BOUND.lines ? (lines.at(-1) ?? null) : null;
-    return lines.flatMap((line) => this.#pump(line, now));
+    const parcels: Parcel[] = [];
+    for (const line of lines) {
+      if (parcels.length >= BOUND.granted) return parcels;
+      this.#seenTo = line;
+      parcels.push(...this.#pump(line, now));
+    }
+    if (lines.length < BOUND.lines && parcels.length < BOUND.granted) this.#seenTo = null;
+    return parcels;
   }
 
   #expire(now: number): Parcel[] {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { MINUTE, SECOND } from '../../src/lib/time.ts';
-import { configured, GateWorld, START, START_LIMIT } from './world.ts';
+import { askOf, configured, GateWorld, START, START_LIMIT } from './world.ts';
 
 const limited = (limit: number, more: object = {}) => configured('app-fn', { concurrency: limit, ...more });
 
@@ -119,6 +119,18 @@ describe('leases', () => {
     expect(world.news()).toEqual(['d']);
   });
 
+  it('of a line that is let go are given in pieces, and all of them are (CC-36)', async () => {
+    const world = new GateWorld(limited(1));
+    await world.ask('a');
+    for (let n = 0; n < 1_000; n++) await world.owner.acquire(askOf(`r${String(n).padStart(4, '0')}`));
+    world.functions = [limited(5_000)];
+    await world.release('a');
+    expect(world.news()).toHaveLength(200);
+    await world.pass(SECOND);
+    expect(world.news()).toHaveLength(800);
+    expect([world.rows('waiting'), world.rows('lease')]).toEqual([0, 1_000]);
+  });
+
   it('need no function to be configured any more: what has no limit waits for nothing', async () => {
     const world = new GateWorld(limited(1));
     await world.ask('a');
@@ -147,9 +159,9 @@ describe('a message that comes twice or late', () => {
     await world.ask('a', { turn: 5 });
     await world.release('a', { turn: 4 });
     expect(world.rows('lease')).toBe(1);
-    expect(await world.owner.acquire({ ...late('a'), turn: 4 })).toEqual({ is: 'stale', turn: 5 });
+    expect(await world.owner.acquire(askOf('a', { turn: 4 }))).toEqual({ is: 'stale', turn: 5 });
     await world.ask('b', { turn: 9 });
-    expect(await world.owner.acquire({ ...late('b'), turn: 8 })).toEqual({ is: 'stale', turn: 9 });
+    expect(await world.owner.acquire(askOf('b', { turn: 8 }))).toEqual({ is: 'stale', turn: 9 });
     await world.release('b', { turn: 8 });
     expect(world.rows('waiting')).toBe(1);
   });
@@ -164,20 +176,6 @@ describe('a message that comes twice or late', () => {
     await world.release('a', { turn: 7 });
     expect(world.told.map(({ runId, granted }) => [runId, granted.turn])).toEqual([['b', 7]]);
   });
-
-  function late(runId: string) {
-    const limit = { policy: 'concurrency', scope: 'fn', n: 0, key: '' } as const;
-    return {
-      env: 'main',
-      functionId: 'app-fn',
-      runId,
-      limit,
-      score: START,
-      eventId: runId,
-      turn: 1,
-      wait: true,
-    };
-  }
 });
 
 describe('a run that is told of its slot', () => {
@@ -342,7 +340,7 @@ it('a gate that nothing was asked of has no rows and sets no alarm', async () =>
 it('whatever a gate is asked, its answer does not take longer behind 20,000 who wait', async () => {
   const world = new GateWorld(limited(1));
   await world.ask('holder');
-  for (let n = 0; n < 20_000; n++) await world.owner.acquire(askOfMany(n));
+  for (let n = 0; n < 20_000; n++) await world.owner.acquire(askOf(`r${String(n).padStart(6, '0')}`));
   const before = performance.now();
   for (let n = 0; n < 500; n++) {
     await world.release(n === 0 ? 'holder' : `r${String(n - 1).padStart(6, '0')}`);
@@ -351,21 +349,6 @@ it('whatever a gate is asked, its answer does not take longer behind 20,000 who 
   expect(world.news()).toHaveLength(500);
   // A scan of the line takes several milliseconds.
   expect(each).toBeLessThan(2);
-
-  function askOfMany(n: number) {
-    const runId = `r${String(n).padStart(6, '0')}`;
-    const limit = { policy: 'concurrency', scope: 'fn', n: 0, key: '' } as const;
-    return {
-      env: 'main',
-      functionId: 'app-fn',
-      runId,
-      limit,
-      score: START,
-      eventId: runId,
-      turn: 1,
-      wait: true,
-    };
-  }
 }, 30_000);
 
 describe('a change of a limit', () => {

@@ -100,7 +100,7 @@ export class GateWorld {
 const LEASE_LIMIT: SlotLimit = { policy: 'concurrency', scope: 'fn', n: 0, key: '' };
 export const START_LIMIT: SlotLimit = { policy: 'throttle', scope: 'fn', n: 0, key: '' };
 
-function askOf(runId: string, over: Partial<SlotAsk>): SlotAsk {
+export function askOf(runId: string, over: Partial<SlotAsk> = {}): SlotAsk {
   return {
     env: 'main',
     functionId: 'app-fn',
