@@ -82,7 +82,9 @@ const STAGES: Stage[] = [
     option: 'singleton',
     reason: 'singleton',
     pass: async ({ gates }, { singleton }, of, entrants) =>
-      gates.single(of, singleton?.mode ?? 'skip', entrants),
+      singleton === undefined
+        ? entrants.map((entrant) => entrant.runId)
+        : gates.single(of, singleton.mode, entrants),
   },
 ];
 
@@ -161,7 +163,7 @@ async function collect(
   { of, config, items }: Group,
 ): Promise<void> {
   const policy = collectingOf(config);
-  if (policy === null) return;
+  if (policy === null) throw new Error('the function collects nothing');
   const how = policy.by === 'batch' ? 'batched' : 'debounced';
   for (const { runId: into, absorbed } of await gates.collect(of, policy, items.map(collectable))) {
     if (absorbed === null) continue;
@@ -197,20 +199,24 @@ function collectable({ run, asks: { batch, debounce, ...asks } }: Gated): Collec
   };
 }
 
-/** Who invoked it is told first: as long as nobody was, the start fails, and is repeated. */
+/** Who invoked it is told first: as long as nobody was, this start fails, and is repeated. */
 async function skip(
-  { runs, clock }: GateDeps,
+  { runs, clock, log }: GateDeps,
   passage: Passage,
   run: RunStart,
   reason: string,
 ): Promise<void> {
   const { env, functionId, queuedAt, parent } = run;
-  if (parent !== undefined) {
+  const eventId = firstEvent(run).internalId;
+  try {
     const message = `the invoked function "${functionId}" was skipped: ${reason}`;
     const data = JSON.stringify({ name: 'NonRetriableError', message });
-    await runs.answer(parent.runId, parent.key, { ok: false, data });
+    if (parent !== undefined) await runs.answer(parent.runId, parent.key, { ok: false, data });
+  } catch (error) {
+    log.error('dispatch: who invoked a function was not told that it was skipped', { functionId, error });
+    passage.failed.set(eventId, `answer: ${errorKind(error)}`);
+    return;
   }
-  const eventId = firstEvent(run).internalId;
   passage.skipped.push(
     recordOf({ runId: run.runId, env, functionId, eventId, queuedAt }, reason, clock.now()),
   );

@@ -119,6 +119,8 @@ describe('the rate limit', () => {
     const events = [received(1, 0), { ...received(2, 1), target: { functionId: 'app-f', parent } }];
     expect((await w.send(...events)).fate).not.toBe('acknowledged');
     expect(await w.reasons(2)).toEqual([]);
+    // The other event of the function has nothing to do with that.
+    expect(await w.store.undispatched(NOW + HOUR, 10)).toEqual([idAt(2)]);
     w.runs.unreachable.clear();
     expect((await w.send(...events)).fate).toBe('acknowledged');
     expect([w.runs.answers.length, await w.reasons(2)]).toEqual([1, ['rate_limited']]);
