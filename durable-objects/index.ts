@@ -29,7 +29,6 @@ export interface EmbeddedApp extends App {
 /** Throws, listing every problem, when a function is not as it should be. */
 export function durableObjects({ apps }: ObjectOptions) {
   const known = checkApps(apps);
-  const configs = new Map(known.map((config) => [config.id, config]));
   const codes = new Map<string, EmbeddedCode>(
     apps.flatMap(({ client, functions }) =>
       functions
@@ -40,26 +39,20 @@ export function durableObjects({ apps }: ObjectOptions) {
   // Nothing in it belongs to one object, so that the isolate's objects share it.
   let shared: RunDeps | undefined;
   return {
-    Run: runObject((env) => (shared ??= runDeps(env, configs, codes))),
-    Sweeper: sweeperObject((env) => ({ ...compose(env), functions: { list: () => known } })),
+    Run: runObject((env) => (shared ??= runDeps(env, known, codes))),
+    Sweeper: sweeperObject((env) => compose(env, known)),
     Cron: cronObject((env) => cronDeps(env, known)),
-    Waits: waitsObject(waitsDeps),
+    Waits: waitsObject((env) => waitsDeps(env, known)),
   };
 }
 
-function cronDeps(env: Env, functions: FunctionConfig[]): Omit<CronDeps, 'storage'> {
-  const parts = compose(env);
-  return {
-    clock: parts.clock,
-    log: parts.log,
-    // A deployment that has become another environment leaves no timers behind in the former one.
-    functions: { list: (name) => (name === parts.environment ? functions : []) },
-    accept: (events) => acceptInternal(parts, events),
-  };
+function cronDeps(env: Env, known: FunctionConfig[]): Omit<CronDeps, 'storage'> {
+  const parts = compose(env, known);
+  return { ...parts, accept: (events) => acceptInternal(parts, events) };
 }
 
-function waitsDeps(env: Env): Omit<WaitsDeps, 'storage' | 'abort'> {
-  const parts = compose(env);
+function waitsDeps(env: Env, known: FunctionConfig[]): Omit<WaitsDeps, 'storage' | 'abort'> {
+  const parts = compose(env, known);
   return {
     clock: parts.clock,
     timer: parts.timer,
@@ -71,19 +64,18 @@ function waitsDeps(env: Env): Omit<WaitsDeps, 'storage' | 'abort'> {
   };
 }
 
-function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<string, EmbeddedCode>): RunDeps {
-  const parts = compose(env);
+function runDeps(env: Env, known: FunctionConfig[], codes: Map<string, EmbeddedCode>): RunDeps {
+  const parts = compose(env, known);
   const { maxSteps, stepRuntime, retryInterval } = parts.config;
   const intake = sendDeps(parts);
   return {
     clock: parts.clock,
     log: parts.log,
-    freeze: (functionId, startAt) => {
-      const config = configs.get(functionId);
-      const maxAttempts = (config?.retries ?? limits.retriesDefault) + 1;
+    freeze: async ({ env: environment, functionId, startAt, registry }) => {
+      const config = (await parts.functions.find(environment, functionId, registry))?.config;
       const { start, finish } = config?.timeouts ?? {};
       return {
-        maxAttempts,
+        maxAttempts: (config?.retries ?? limits.retriesDefault) + 1,
         maxSteps,
         stepRuntime,
         retryInterval,

@@ -59,8 +59,8 @@ export interface OwnerDeps {
   clock: Clock;
   log: Log;
   caller(run: RunHandle): Caller;
-  /** What a run of this function is frozen with. `startAt`: when it is first entered. */
-  freeze(functionId: string, startAt: number): FrozenConfig;
+  /** What a run that starts so is frozen with (FN-11). */
+  freeze(start: RunStart): Promise<FrozenConfig>;
   /** Tells the index, and whoever invoked it, that the run has ended. */
   report(ending: RunEnding): Promise<void>;
   waits: Pick<Waits, 'listen' | 'expire' | 'drop'>;
@@ -95,7 +95,11 @@ export class RunOwner implements RunRpc, RunHandle {
   async start(request: RunStart): Promise<void> {
     if (this.state !== null) return;
     const start = runStart.parse(request);
-    this.#feedAll([{ type: 'started', config: this.#freeze(start), startAt: start.startAt }], start.events);
+    const { runId, env, functionId, events, queuedAt, startAt, parent } = start;
+    const eventIds = events.map((event) => event.internalId);
+    const own = { runId, env, functionId, eventIds, queuedAt, parent: parent ?? null };
+    const config = { ...own, ...(await this.#deps.freeze(start)) };
+    if (this.state === null) this.#feedAll([{ type: 'started', config, startAt }], events);
   }
 
   async cancel(): Promise<'cancelled' | 'ended' | 'unknown'> {
@@ -278,11 +282,5 @@ export class RunOwner implements RunRpc, RunHandle {
     }
     const wait = waitOf(state, this.#journal.events(), key);
     return wait && { wait };
-  }
-
-  #freeze({ runId, env, functionId, events, queuedAt, startAt, parent }: RunStart): RunConfig {
-    const eventIds = events.map((event) => event.internalId);
-    const frozen = { runId, env, functionId, eventIds, queuedAt, parent: parent ?? null };
-    return { ...frozen, ...this.#deps.freeze(functionId, startAt) };
   }
 }

@@ -9,12 +9,15 @@ import { aesSeal } from './keys/seal.ts';
 import { consoleLog } from './log.ts';
 import { objectCrons, objectRuns, objectSweeps, objectWaits } from './objects.ts';
 import { DAY } from './lib/time.ts';
+import type { FunctionConfig } from './protocol/function.ts';
 import type { DeadMessage, EventsMessage } from './protocol/message.ts';
 import type {
+  Apps,
   Clock,
   Crons,
   Entropy,
   Log,
+  Registry,
   Runs,
   Seal,
   Sender,
@@ -23,6 +26,8 @@ import type {
   Waiters,
   Waits,
 } from './ports.ts';
+import { createRegistry } from './registry/registry.ts';
+import { d1Apps } from './store/apps.ts';
 import { d1Store } from './store/d1.ts';
 
 export interface Parts {
@@ -30,6 +35,8 @@ export interface Parts {
   /** The environment that this deployment is. */
   environment: string;
   store: Store;
+  apps: Apps;
+  functions: Registry;
   events: Sender<EventsMessage>;
   dead: Sender<DeadMessage>;
   runs: Runs & Waiters;
@@ -44,14 +51,23 @@ export interface Parts {
   log: Log;
 }
 
-/** Throws when a setting is bad, with a text that names it. @param overrides what tests put in place of the real ones. */
-export function compose(env: Env, overrides: Partial<Parts> = {}): Parts {
+/**
+ * Throws when a setting is bad, with a text that names it.
+ * @param configs the functions of this Worker.
+ * @param overrides what tests put in place of the real ones.
+ */
+export function compose(env: Env, configs: readonly FunctionConfig[], overrides: Partial<Parts> = {}): Parts {
   const config = overrides.config ?? parseConfig(env);
   const entropy = overrides.entropy ?? systemEntropy;
+  const clock = overrides.clock ?? systemClock;
+  const apps = overrides.apps ?? d1Apps(env.DB);
+  const own = { environment: environment(config), configs };
   return {
     config,
-    environment: environment(config),
+    environment: own.environment,
     store: d1Store(env.DB, { retention: config.retentionDays * DAY }),
+    apps,
+    functions: createRegistry(apps, own, clock),
     events: queueSender(env.EVENTS),
     dead: queueSender(env.DEAD),
     runs: objectRuns(env),
@@ -59,7 +75,7 @@ export function compose(env: Env, overrides: Partial<Parts> = {}): Parts {
     crons: objectCrons(env),
     waits: objectWaits(env),
     seal: config.encryptionKey === null ? null : aesSeal(config.encryptionKey, entropy),
-    clock: systemClock,
+    clock,
     entropy,
     timer: systemTimer,
     log: consoleLog,

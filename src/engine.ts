@@ -12,6 +12,7 @@ import { parseConfig, type Config, type Env } from './env.ts';
 import { within } from './ingest/patience.ts';
 import { PATIENCE } from './ingest/durable.ts';
 import { consoleLog } from './log.ts';
+import type { FunctionConfig } from './protocol/function.ts';
 import { checkApps } from './registry/check.ts';
 
 export interface WorkerOptions {
@@ -30,7 +31,7 @@ const LATER = 60;
 export function createWorker({ apps }: WorkerOptions, overrides: Partial<Parts> = {}) {
   const functions = checkApps(apps);
   let prepared: Engine | BadSettings | undefined;
-  const engineOf = (env: Env) => (prepared ??= prepare(env, overrides));
+  const engineOf = (env: Env) => (prepared ??= prepare(env, functions, overrides));
 
   return {
     async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
@@ -41,7 +42,7 @@ export function createWorker({ apps }: WorkerOptions, overrides: Partial<Parts> 
       const engine = engineOf(env);
       if ('problem' in engine) return batch.retryAll({ delaySeconds: LATER });
       const consume = batch.queue.endsWith('runs') ? consumeRuns : consumeEvents;
-      await consume(batch.messages, { ...engine.parts, functions: { list: () => functions } });
+      await consume(batch.messages, engine.parts);
     },
     async scheduled(_controller: ScheduledController, env: Env): Promise<void> {
       const engine = engineOf(env);
@@ -55,10 +56,14 @@ interface BadSettings {
   problem: string;
 }
 
-function prepare(env: Env, overrides: Partial<Parts>): Engine | BadSettings {
+function prepare(
+  env: Env,
+  functions: readonly FunctionConfig[],
+  overrides: Partial<Parts>,
+): Engine | BadSettings {
   const settings = readSettings(env, overrides);
   if ('problem' in settings) return settings;
-  const parts = compose(env, { ...overrides, config: settings });
+  const parts = compose(env, functions, { ...overrides, config: settings });
   const app = api({ ...parts, keys: settings, intake: { ...parts, arm: armOnce(parts) }, version });
   return { parts, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
 }

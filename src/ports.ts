@@ -104,9 +104,15 @@ export interface Store {
   insertEvents(events: StoredEvent[], now: number): Promise<void>;
   /**
    * The same as `insertEvents`, and for those of the events that are neither dispatched nor duplicates: opens a row for each of the
-   * runs that they start. Answers the internal ids of these events.
+   * runs that they start. Answers the internal ids of these events. `stale`: the environment's functions are not those any more that
+   * the runs were planned with, and no rows were opened.
    */
-  admit(events: StoredEvent[], runs: QueuedRun[], now: number): Promise<Set<string>>;
+  admit(
+    events: StoredEvent[],
+    runs: QueuedRun[],
+    now: number,
+    planned?: { env: string; version: number },
+  ): Promise<Set<string> | 'stale'>;
   /** These events have had all their runs started. */
   markDispatched(internalIds: string[], now: number): Promise<void>;
   /** One more failure of each of these events; answers how many each has had. Those with nothing left to do are not counted and not answered. */
@@ -177,9 +183,100 @@ export interface Waiters {
   cancel(runId: string): Promise<unknown>;
 }
 
+/** The functions of an environment at one moment. */
+export interface Catalog {
+  /** Rises with every change that an app's registration brings; 0 as long as there was none. */
+  version: number;
+  /** Of all that may start; the same list as long as nothing changes. */
+  configs: readonly FunctionConfig[];
+}
+
 /** The functions that an environment has. */
 export interface Functions {
-  list(env: string): readonly FunctionConfig[];
+  /** What is known here, at once: may be behind, which `Store.admit` finds out. */
+  known(env: string): Catalog;
+  /** As they are now. */
+  load(env: string): Promise<Catalog>;
+}
+
+/** Where a function outside of this Worker is called. */
+interface RemoteApp {
+  /** Its name, unique in its environment (AP-4). */
+  id: string;
+  uuid: string;
+  /** http or https; without `fnId`, `stepId` and `deployId`, which every call sets itself (AP-23a, XL-1). */
+  url: string;
+  /** As registered, `<language>:v<version>`: `js:v3.54.2`, `py:v0.5.18`, `go:v0.16.0`. */
+  sdk: string;
+  /** The service binding that reaches it, where the URL's host is `<binding>.binding`. */
+  binding?: string;
+}
+
+export interface RegisteredFunction {
+  config: FunctionConfig;
+  uuid: string;
+  /** From 1, one higher with each sync that changes the configuration (AP-8). */
+  version: number;
+  /** Null: its code is in this Worker. */
+  app: RemoteApp | null;
+}
+
+/** The functions of this Worker, and those of apps elsewhere as they registered. */
+export interface Registry extends Functions {
+  /**
+   * Also a function that may not start any more: its runs go on (FN-12). What is known here counts for a few seconds, and longer where
+   * the database fails. @param version of the registry: not older than that.
+   */
+  find(env: string, functionId: string, version?: number): Promise<RegisteredFunction | null>;
+  /** All that may start, as they are now. */
+  list(env: string): Promise<readonly RegisteredFunction[]>;
+}
+
+/** An app as it last registered; times in milliseconds. */
+export interface AppRecord {
+  id: string;
+  /** Of its newest sync; each of its functions has the one that it was synced from (AP-38). */
+  url: string;
+  sdk: string;
+  framework: string | null;
+  platform: string | null;
+  appVersion: string | null;
+  /** When a sync last changed something. */
+  syncedAt: number;
+  archivedAt: number | null;
+}
+
+export interface FunctionRecord {
+  config: FunctionConfig;
+  appId: string;
+  url: string;
+  version: number;
+  /** Not served any more, or its app is archived. */
+  isArchived: boolean;
+}
+
+export interface AppRecords {
+  version: number;
+  apps: AppRecord[];
+  functions: FunctionRecord[];
+}
+
+/** Where registrations are kept. Every method is one atomic batch and may be repeated. */
+export interface Apps {
+  /** One consistent reading; null when the version is still the `known` one. */
+  load(env: string, known?: number): Promise<AppRecords | null>;
+  /**
+   * Takes the app's own data, and adds or changes these functions. Those of the app that were synced from the same path and are not
+   * among them are archived (AP-38, FN-12).
+   */
+  sync(
+    env: string,
+    app: Omit<AppRecord, 'syncedAt' | 'archivedAt'>,
+    functions: FunctionConfig[],
+    now: number,
+  ): Promise<void>;
+  /** Archives an app, or takes that back (AP-45). False: there is no such app. */
+  setArchived(env: string, appId: string, archivedAt: number | null): Promise<boolean>;
 }
 
 /** The sweep's own alarm. */

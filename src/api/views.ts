@@ -1,9 +1,9 @@
 /** Stored things as API clients see them: snake_case, RFC 3339, UUIDs where the protocol has them (wire 9.2, RA-10, RA-12). */
-import { hashUuid } from '../lib/hash.ts';
 import { unseal } from '../keys/unseal.ts';
 import type { Json } from '../lib/json.ts';
 import { eventView as sealedView, type StoredEvent } from '../protocol/event.ts';
 import type { RunTrace, RunView, StepTrace, Waiting, Failure } from '../protocol/run.ts';
+import { accountUuid, environmentUuid, functionUuid } from '../protocol/uuids.ts';
 import type { EventRecord, RunRecord } from '../ports.ts';
 import { rfc3339 } from './answer.ts';
 import type { ApiDeps } from './deps.ts';
@@ -110,16 +110,4 @@ function waitingView({ until, ...rest }: Waiting) {
 
 function time(ms: number | null): string | null {
   return ms === null ? null : rfc3339(ms);
-}
-
-function accountUuid(): string {
-  return hashUuid('account');
-}
-
-function environmentUuid(env: string): string {
-  return hashUuid(`environment:${env}`);
-}
-
-function functionUuid(env: string, functionId: string): string {
-  return hashUuid(`function:${env}:${functionId}`);
 }

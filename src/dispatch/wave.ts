@@ -8,7 +8,7 @@ import { indexFunctions, plan, readsUser } from '../match/plan.ts';
 import { SECOND } from '../lib/time.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
-import type { Clock, Functions, Log, QueuedRun, Runs, Seal, Store, Waits } from '../ports.ts';
+import type { Catalog, Clock, Functions, Log, QueuedRun, Runs, Seal, Store, Waits } from '../ports.ts';
 import { errorKind } from './delivery.ts';
 import { inPool } from './pool.ts';
 
@@ -36,6 +36,8 @@ const STORE: Outcome = { is: 'store' };
 /** When a sweep asks about a run for the first time, after it was to start. */
 const FIRST_CHECK = 30 * SECOND;
 const NAMES_AT_ONCE = 16;
+/** Plans of one wave, when apps register all the time. */
+const PLANS = 3;
 
 /** @param atOnce starts under way at a time. */
 export async function dispatchWave(
@@ -43,11 +45,21 @@ export async function dispatchWave(
   events: readonly StoredEvent[],
   atOnce: number,
 ): Promise<Outcomes> {
-  const now = deps.clock.now();
   const outcomes: Outcomes = new Map();
-  const planned = events.map(async (event) => [event.internalId, await startsOf(deps, event, now)] as const);
-  const starts = new Map(await Promise.all(planned));
-  const { open, lost } = await admit(deps, events, starts, now);
+  for (const [env, group] of Map.groupBy(events, (event) => event.env)) {
+    await dispatchIn(env, deps, group, atOnce, outcomes);
+  }
+  return outcomes;
+}
+
+async function dispatchIn(
+  env: string,
+  deps: WaveDeps,
+  events: readonly StoredEvent[],
+  atOnce: number,
+  outcomes: Outcomes,
+): Promise<void> {
+  const { starts, open, lost } = await planAndAdmit(env, deps, events);
   for (const event of events) outcomes.set(event.internalId, DONE);
   for (const event of lost) outcomes.set(event.internalId, STORE);
   const due = [...open].flatMap((internalId) => starts.get(internalId) ?? []);
@@ -63,7 +75,40 @@ export async function dispatchWave(
     outcomes,
   );
   await mark(deps, open, outcomes);
-  return outcomes;
+}
+
+/** With the functions that are known here, which costs nothing; with the newest ones once the store says that there are others. */
+async function planAndAdmit(
+  env: string,
+  deps: WaveDeps,
+  events: readonly StoredEvent[],
+): Promise<Admitted & { starts: ReadonlyMap<string, RunStart[]> }> {
+  const now = deps.clock.now();
+  try {
+    let catalog = deps.functions.known(env);
+    for (let plans = 0; plans < PLANS; plans++) {
+      const planned = { env, version: catalog.version };
+      const starts = await planAll(deps, catalog, events, now);
+      const admitted = await admit(deps, events, starts, planned, now);
+      if (admitted !== 'stale') return { starts, ...admitted };
+      catalog = await deps.functions.load(env);
+    }
+  } catch (error) {
+    deps.log.error('dispatch: the functions were not loaded', { events: events.length, error });
+  }
+  return { starts: new Map(), open: new Set(), lost: events };
+}
+
+async function planAll(
+  deps: WaveDeps,
+  catalog: Catalog,
+  events: readonly StoredEvent[],
+  now: number,
+): Promise<ReadonlyMap<string, RunStart[]>> {
+  const planned = events.map(
+    async (event) => [event.internalId, await startsOf(deps, catalog, event, now)] as const,
+  );
+  return new Map(await Promise.all(planned));
 }
 
 /** To those who wait for them or are cancelled by them, all of one name in one call. */
@@ -97,11 +142,17 @@ async function refuse(deps: WaveDeps, events: readonly StoredEvent[], outcomes: 
 }
 
 /** `user` is opened only for functions whose filters read it; where it cannot be, they do not match, and that is logged. */
-async function startsOf(deps: WaveDeps, event: StoredEvent, now: number): Promise<RunStart[]> {
-  const index = indexFunctions(deps.functions.list(event.env));
+async function startsOf(
+  deps: WaveDeps,
+  { version, configs }: Catalog,
+  event: StoredEvent,
+  now: number,
+): Promise<RunStart[]> {
+  const index = indexFunctions(configs);
   const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
   const warn = (warning: object) => deps.log.error('dispatch: a filter could not be decided', { ...warning });
-  return plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+  const starts = plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+  return version === 0 ? starts : starts.map((start) => ({ ...start, registry: version }));
 }
 
 async function openUser({ seal, log }: WaveDeps, { env, internalId, user }: StoredEvent) {
@@ -138,6 +189,9 @@ async function mark(deps: WaveDeps, open: ReadonlySet<string>, outcomes: Outcome
   }
 }
 
+/** The functions that runs were planned with. */
+type Planned = Parameters<Store['admit']>[3];
+
 interface Admitted {
   open: Set<string>;
   /** What the store did not take. */
@@ -152,17 +206,21 @@ async function admit(
   deps: WaveDeps,
   events: readonly StoredEvent[],
   starts: ReadonlyMap<string, RunStart[]>,
+  planned: Planned,
   now: number,
-): Promise<Admitted> {
-  const whole = await tryAdmit(deps, events, starts, now);
+): Promise<Admitted | 'stale'> {
+  const whole = await tryAdmit(deps, events, starts, planned, now);
+  if (whole === 'stale') return whole;
   if (whole !== null) return { open: whole, lost: [] };
   const open = new Set<string>();
   let suspects = events;
   while (suspects.length > 1) {
     const middle = Math.ceil(suspects.length / 2);
     const halves = [suspects.slice(0, middle), suspects.slice(middle)] as const;
-    const left = await tryAdmit(deps, halves[0], starts, now);
-    const right = await tryAdmit(deps, halves[1], starts, now);
+    const left = await tryAdmit(deps, halves[0], starts, planned, now);
+    const right = await tryAdmit(deps, halves[1], starts, planned, now);
+    // Nothing that was planned so is started: all of it is admitted once more.
+    if (left === 'stale' || right === 'stale') return 'stale';
     for (const internalId of [...(left ?? []), ...(right ?? [])]) open.add(internalId);
     if (left !== null && right !== null) return { open, lost: [] };
     if (left === null && right === null) break;
@@ -175,13 +233,14 @@ async function tryAdmit(
   deps: WaveDeps,
   events: readonly StoredEvent[],
   starts: ReadonlyMap<string, RunStart[]>,
+  planned: Planned,
   now: number,
-): Promise<Set<string> | null> {
+): Promise<Set<string> | 'stale' | null> {
   const queued = events.flatMap((event) =>
     (starts.get(event.internalId) ?? []).map((run) => queuedRun(run, event)),
   );
   try {
-    return await deps.store.admit([...events], queued, now);
+    return await deps.store.admit([...events], queued, now, planned);
   } catch (error) {
     deps.log.error('dispatch: the store did not admit events', { events: events.length, error });
     return null;

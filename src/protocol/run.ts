@@ -24,6 +24,8 @@ export const runStart = z.object({
   /** When its first entry is due: the event's `ts` if that lies in the future (TR-17). */
   startAt: z.number(),
   parent: runParent.optional(),
+  /** Version of the registry that it was planned with; absent as long as no app has registered. */
+  registry: z.number().optional(),
 });
 export type RunStart = z.infer<typeof runStart>;
 

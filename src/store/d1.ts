@@ -1,6 +1,8 @@
 /** The store on D1. Every method is one statement or one batch, which D1 runs as one transaction. */
+import { eq, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/d1';
 import type { Store } from '../ports.ts';
+import { versionOf } from './apps.ts';
 import { runBatch } from './batch.ts';
 import * as events from './events.ts';
 import { expire } from './expire.ts';
@@ -13,12 +15,15 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
     async insertEvents(stored, now) {
       await runBatch(db, events.storeEvents(db, stored, now));
     },
-    async admit(stored, queued, now) {
+    async admit(stored, queued, now, planned) {
       if (stored.length === 0) return new Set();
       const internalIds = stored.map((event) => event.internalId);
-      const writes = [...events.storeEvents(db, stored, now), ...runs.openRuns(db, queued)];
-      const results = await runBatch(db, [...writes, events.openAmong(db, internalIds)]);
-      return new Set((results.at(-1) as { internalId: string }[]).map((row) => row.internalId));
+      const isCurrent = planned === undefined ? sql`true` : eq(versionOf(planned.env), planned.version);
+      const writes = [...events.storeEvents(db, stored, now), ...runs.openRuns(db, queued, isCurrent)];
+      const results = await runBatch(db, [...writes, events.openAmong(db, internalIds, isCurrent)]);
+      const rows = results.at(-1) as { internalId: string; isCurrent: number }[];
+      if (rows.some((row) => row.isCurrent === 0)) return 'stale';
+      return new Set(rows.map((row) => row.internalId));
     },
     async markDispatched(internalIds, now) {
       await runBatch(db, events.settleEvents(db, internalIds, now, null));

@@ -78,10 +78,10 @@ function distinct(events: readonly StoredEvent[]): StoredEvent[] {
   return events.filter(({ internalId }) => !seen.has(internalId) && seen.add(internalId));
 }
 
-/** Which of these events have not been dispatched. */
-export function openAmong(db: Database, internalIds: readonly string[]) {
+/** Which of these events have not been dispatched, and whether their plan is current. */
+export function openAmong(db: Database, internalIds: readonly string[], isCurrent: SQL) {
   return db
-    .select({ internalId: event.internalId })
+    .select({ internalId: event.internalId, isCurrent: sql<number>`${isCurrent}` })
     .from(event)
     .where(and(inArray(event.internalId, idList(internalIds)), isNull(event.dispatchedAt)));
 }

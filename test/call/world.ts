@@ -194,7 +194,7 @@ export class World {
       clock: { now: () => this.now },
       log: { error: (message) => void this.errors.push(message) },
       caller: (run) => this.#caller(life, run),
-      freeze: () => ({
+      freeze: async () => ({
         maxAttempts: this.#options.maxAttempts ?? 5,
         maxSteps: this.#options.maxSteps ?? 1_000,
         stepRuntime: this.#options.stepRuntime ?? 7_200_000,

@@ -367,7 +367,7 @@ function findsDuplicates(store: () => Store): void {
     expect(originals).toHaveLength(1);
     expect(new Set(owners)).toEqual(new Set([null, originals[0]?.internalId]));
     expect(await store().undispatched(LATER, 50)).toEqual(ids(originals));
-    for (const internalId of admitted.flatMap((set) => [...set]))
+    for (const internalId of admitted.flatMap((set) => Array.from(set)))
       expect(internalId).toBe(originals[0]?.internalId);
   });
 }

@@ -146,7 +146,9 @@ export class CronWorld {
       storage: this.#storage(alive, step, passing),
       clock: { now: () => this.now },
       log: { error: (message) => void this.errors.push(message) },
-      functions: { list: (env) => (env === 'production' ? this.functions : []) },
+      functions: {
+        load: async (env) => ({ version: 0, configs: env === 'production' ? this.functions : [] }),
+      },
       accept: async (events) => {
         await passing();
         if (this.intake === 'refuses') throw new Error('no place took them');

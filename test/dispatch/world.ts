@@ -2,7 +2,7 @@
 import type { Message } from '../../src/dispatch/delivery.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { Functions, Runs, Waiters, Waits } from '../../src/ports.ts';
+import type { Runs, Waiters, Waits } from '../../src/ports.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type {
   RunCheck,
@@ -13,6 +13,7 @@ import type {
   RunView,
   StepAnswer,
 } from '../../src/protocol/run.ts';
+import { fixed } from '../fakes/functions.ts';
 import { world } from '../ingest/world.ts';
 
 class MemoryRuns implements Runs, Waiters {
@@ -111,7 +112,6 @@ export function dispatchWorld(functions: Record<string, string[]> = { 'app-f': [
   const configs = Object.entries(functions).map(([id, names]) =>
     functionConfig.parse({ id, name: id, triggers: names.map((event) => ({ event })) }),
   );
-  const list: Functions = { list: () => configs };
   const resent: Resent = new Map();
-  return { ...base, runs, waits: new MemoryWaits(), functions: list, resent };
+  return { ...base, runs, waits: new MemoryWaits(), functions: fixed(configs), resent };
 }

@@ -103,19 +103,21 @@ class Tables {
   }
 }
 
-export function memoryStore(options: { retention: number }): Store {
+/** @param options.versionOf of the registry; without it no app has ever registered. */
+export function memoryStore(options: { retention: number; versionOf?: (env: string) => number }): Store {
   const tables = new Tables();
   return {
     async insertEvents(events, now) {
       tables.insert(events, now);
     },
-    async admit(events, runs, now) {
+    async admit(events, runs, now, planned) {
       if (events.length === 0) return new Set();
       tables.insert(events, now);
+      const open = events.map((event) => event.internalId).filter((internalId) => tables.isOpen(internalId));
+      const version = planned && (options.versionOf?.(planned.env) ?? 0);
+      if (open.length > 0 && planned?.version !== version) return 'stale';
       for (const run of runs) tables.openRun(run);
-      return new Set(
-        events.map((event) => event.internalId).filter((internalId) => tables.isOpen(internalId)),
-      );
+      return new Set(open);
     },
     async markDispatched(internalIds, now) {
       tables.settle(internalIds, now, null);

@@ -7,7 +7,8 @@ import { consumeEvents, type EventsDeps } from '../../src/dispatch/consume.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
-import type { Log, Runs, Waits } from '../../src/ports.ts';
+import type { Functions, Log, Runs, Waits } from '../../src/ports.ts';
+import { fixed } from '../fakes/functions.ts';
 import { DAY } from '../../src/lib/time.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
@@ -54,7 +55,7 @@ export class SimEngine {
   readonly #queuesLast: boolean;
   readonly #events: SimQueue<EventsMessage>;
   readonly #ended: SimQueue<RunsMessage>;
-  readonly #functions: readonly FunctionConfig[];
+  readonly #functions: Functions;
   readonly #log: Log;
   readonly #waits: Waits;
   #resent: SweepDeps['resent'] = new Map();
@@ -62,7 +63,7 @@ export class SimEngine {
   constructor(world: World, faults: Faults, { bug, queuesLast, trouble, chance, ...options }: EngineOptions) {
     this.#world = world;
     this.#queuesLast = queuesLast;
-    this.#functions = [...options.programs.values()].map(configOf);
+    this.#functions = fixed([...options.programs.values()].map(configOf));
     this.#log = {
       error: (message, { error }) =>
         world.note(() => `log: ${message} ${error instanceof Error ? error.message : ''}`),
@@ -133,7 +134,7 @@ export class SimEngine {
       runs: { ...this.runs, start: this.starts.start },
       waits: this.#waits,
       seal: null,
-      functions: { list: () => this.#functions },
+      functions: this.#functions,
       dead: { send: async (letters) => void this.dead.push(...letters) },
       clock: this.#world.clock,
       log: this.#log,
@@ -148,7 +149,7 @@ export class SimEngine {
       runs: this.runs,
       waits: this.#waits,
       seal: null,
-      functions: { list: () => this.#functions },
+      functions: this.#functions,
       clock: this.#world.clock,
       log: this.#log,
       resent: this.#resent,

@@ -137,7 +137,7 @@ export class RunObjects {
       clock: this.#world.clock,
       log,
       caller: (run) => this.#caller(run, life, stand),
-      freeze: (functionId, startAt) => ({
+      freeze: async ({ functionId, startAt }) => ({
         maxAttempts: programs.get(functionId)?.maxAttempts ?? 1,
         maxSteps: 1_000,
         stepRuntime,
