@@ -44,12 +44,17 @@ export function authorizeBearer(config: KeyConfig, header: string | null): Acces
   const presented = /^Bearer +(\S+)$/i.exec(header?.trim() ?? '')?.[1];
   if (presented === undefined) return null;
   const accepted = config.signingKeys.flatMap(acceptedForms);
-  return isOneOf(accepted, presented.replace(PREFIX, '')) ? { env: environment(config) } : null;
+  return isOneOf(accepted, secretOf(presented)) ? { env: environment(config) } : null;
+}
+
+/** The part of a signing key that is secret (SK-3). */
+export function secretOf(key: string): string {
+  return key.replace(PREFIX, '');
 }
 
 /** The key's secret as it is and hashed as SDKs send it, both without prefix. */
 function acceptedForms(key: string): string[] {
-  const secret = key.replace(PREFIX, '');
+  const secret = secretOf(key);
   if (secret === '') return [];
   const isHex = /^(?:[0-9a-f]{2})+$/i.test(secret);
   return isHex ? [secret, bytesToHex(sha256(hexToBytes(secret)))] : [secret];
