@@ -23,6 +23,10 @@ export const limits = {
   tsMax: 4_102_444_800_000,
   /** How long an event id suppresses later events with the same id (DD-2). */
   idempotency: 24 * HOUR,
+  /** Characters of an app's id (AP-4). */
+  appId: 256,
+  /** The body of one registration. */
+  registrationBytes: 4 * MB,
   triggersPerFunction: 10,
   /** Events that may cancel the runs of one function (CX-4). */
   cancelsPerFunction: 5,
