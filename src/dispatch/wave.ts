@@ -10,6 +10,7 @@ import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
 import type { Clock, Functions, Log, QueuedRun, Runs, Seal, Store, Waits } from '../ports.ts';
 import { errorKind } from './delivery.ts';
+import { withFlow } from './flow.ts';
 import { inPool } from './pool.ts';
 
 export interface WaveDeps {
@@ -100,8 +101,11 @@ async function refuse(deps: WaveDeps, events: readonly StoredEvent[], outcomes: 
 async function startsOf(deps: WaveDeps, event: StoredEvent, now: number): Promise<RunStart[]> {
   const index = indexFunctions(deps.functions.list(event.env));
   const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
-  const warn = (warning: object) => deps.log.error('dispatch: a filter could not be decided', { ...warning });
-  return plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+  const warn = (warning: object) =>
+    deps.log.error('dispatch: an expression could not be decided', { ...warning });
+  const starts = plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+  const open = async () => user ?? (event.user === undefined ? undefined : openUser(deps, event));
+  return withFlow(index, event, starts, { open, warn });
 }
 
 async function openUser({ seal, log }: WaveDeps, { env, internalId, user }: StoredEvent) {

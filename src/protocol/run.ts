@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
 import { storedEvent } from './event.ts';
+import { runFlow } from './flow.ts';
 
 /** Title case as on the API (RN-3); everything that has not ended is `Running` (RA-13). */
 const runStatus = z.enum(['Running', 'Completed', 'Failed', 'Cancelled']);
@@ -24,6 +25,8 @@ export const runStart = z.object({
   /** When its first entry is due: the event's `ts` if that lies in the future (TR-17). */
   startAt: z.number(),
   parent: runParent.optional(),
+  /** Only of functions that limit their starts or their concurrency. */
+  flow: runFlow.optional(),
 });
 export type RunStart = z.infer<typeof runStart>;
 

@@ -1,7 +1,8 @@
 /** Checks what the authors of functions wrote, before anything of it takes effect: all problems of all functions at once (FN-9). */
 import type { z } from 'zod';
 import { type FunctionConfig, functionConfig } from '../protocol/function.ts';
-import { textProblems } from './texts.ts';
+import { exclusions } from './exclusions.ts';
+import { type Problem, textProblems, textWarnings } from './texts.ts';
 
 /** The part of a function that its configuration comes from. */
 export interface ListedFunction {
@@ -26,6 +27,7 @@ interface Found {
   label: string;
   config: FunctionConfig | null;
   problems: string[];
+  warnings: string[];
 }
 
 /**
@@ -36,6 +38,7 @@ export function checkApps(apps: readonly App[], log: Log = console): FunctionCon
   const found = apps.flatMap((app) => listed(app, log).map((fn, index) => check(app.client.id, fn, index)));
   const problems = [...found.flatMap(({ problems: own }) => own), ...duplicates(found)];
   if (problems.length > 0) throw new Error(`Functions with problems:\n${problems.join('\n')}`);
+  for (const warning of found.flatMap(({ warnings }) => warnings)) log.warn(warning);
   return found.flatMap(({ config }) => config ?? []);
 }
 
@@ -62,10 +65,16 @@ function check(appId: string, fn: ListedFunction, index: number): Found {
   const parsed = functionConfig.safeParse(written);
   const lines = [
     ...(parsed.success ? [] : issueLines(parsed.error.issues, written)),
-    ...textProblems(written).map(({ path, message }) => `${place(path)}: ${message}`),
+    ...[...textProblems(written), ...exclusions(written)].map(problemLine),
   ];
   const config = parsed.success && lines.length === 0 ? parsed.data : null;
-  return { appId, label, config, problems: lines.map((line) => `${label}: ${line}`) };
+  const labelled = (line: string) => `${label}: ${line}`;
+  const warnings = textWarnings(written).map(problemLine).map(labelled);
+  return { appId, label, config, problems: lines.map(labelled), warnings };
+}
+
+function problemLine({ path, message }: Problem): string {
+  return `${place(path)}: ${message}`;
 }
 
 function labelOf(config: unknown): string | null {
