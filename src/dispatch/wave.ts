@@ -10,6 +10,7 @@ import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
 import type { Catalog, Clock, Functions, Log, QueuedRun, Runs, Seal, Store, Waits } from '../ports.ts';
 import { errorKind } from './delivery.ts';
+import { withFlow } from './flow.ts';
 import { inPool } from './pool.ts';
 
 export interface WaveDeps {
@@ -150,9 +151,12 @@ async function startsOf(
 ): Promise<RunStart[]> {
   const index = indexFunctions(configs);
   const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
-  const warn = (warning: object) => deps.log.error('dispatch: a filter could not be decided', { ...warning });
+  const warn = (warning: object) =>
+    deps.log.error('dispatch: an expression could not be decided', { ...warning });
   const starts = plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
-  return version === 0 ? starts : starts.map((start) => ({ ...start, registry: version }));
+  const planned = version === 0 ? starts : starts.map((start) => ({ ...start, registry: version }));
+  const open = async () => user ?? (event.user === undefined ? undefined : openUser(deps, event));
+  return withFlow(index, event, planned, { open, warn });
 }
 
 async function openUser({ seal, log }: WaveDeps, { env, internalId, user }: StoredEvent) {

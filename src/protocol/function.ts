@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { parseDuration } from '../lib/duration.ts';
 import { isObject } from '../lib/json.ts';
 import { parseInstant } from '../lib/time.ts';
+import { expression, flowOptions } from './flow.ts';
 import { limits } from './limits.ts';
 import type { When } from './op.ts';
 
@@ -22,8 +23,6 @@ const eventName = z
   .refine((name) => [...name].length <= limits.eventName, {
     error: `event name is longer than ${limits.eventName} characters (TR-20)`,
   });
-
-const expression = z.string({ error: 'expected an expression' });
 
 const eventTrigger = z.strictObject(
   {
@@ -123,6 +122,7 @@ export const functionConfig = z.strictObject({
   timeouts: z
     .strictObject({ start: timeout.optional(), finish: timeout.optional() }, { error: 'expected an object' })
     .optional(),
+  ...flowOptions,
 });
 export type FunctionConfig = z.infer<typeof functionConfig>;
 

@@ -30,6 +30,10 @@ export const limits = {
   triggersPerFunction: 10,
   /** Events that may cancel the runs of one function (CX-4). */
   cancelsPerFunction: 5,
+  /** `concurrency` entries of one function (CC-14), events and bytes of one batch (BA-2, BA-12). */
+  concurrencyPerFunction: 2,
+  batchEvents: 100,
+  batchBytes: 10 * MB,
   /** Shortest `timeouts.start` and `timeouts.finish`; the longest is that of a sleep (TO-12). */
   timeoutMin: SECOND,
   retriesMax: 20,

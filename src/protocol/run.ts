@@ -3,6 +3,7 @@ import * as z from 'zod';
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
 import { storedEvent } from './event.ts';
+import { runFlow } from './flow.ts';
 
 /** Title case as on the API (RN-3); everything that has not ended is `Running` (RA-13). */
 const runStatus = z.enum(['Running', 'Completed', 'Failed', 'Cancelled']);
@@ -26,6 +27,8 @@ export const runStart = z.object({
   parent: runParent.optional(),
   /** Version of the registry that it was planned with; absent as long as no app has registered. */
   registry: z.number().optional(),
+  /** Only of functions that limit their starts or their concurrency. */
+  flow: runFlow.optional(),
 });
 export type RunStart = z.infer<typeof runStart>;
 

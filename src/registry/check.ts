@@ -2,7 +2,8 @@
 import type { z } from 'zod';
 import { isObject } from '../lib/json.ts';
 import { type FunctionConfig, functionConfig } from '../protocol/function.ts';
-import { textProblems } from './texts.ts';
+import { exclusions } from './exclusions.ts';
+import { type Problem, textProblems, textWarnings } from './texts.ts';
 
 /** The part of a function that its configuration comes from. */
 export interface ListedFunction {
@@ -27,6 +28,7 @@ export interface Found {
   label: string;
   config: FunctionConfig | null;
   problems: string[];
+  warnings: string[];
 }
 
 /**
@@ -39,6 +41,7 @@ export function checkApps(apps: readonly App[], log: Log = console): FunctionCon
   );
   const problems = [...found.flatMap(({ problems: own }) => own), ...duplicates(found)];
   if (problems.length > 0) throw new Error(`Functions with problems:\n${problems.join('\n')}`);
+  for (const warning of found.flatMap(({ warnings }) => warnings)) log.warn(warning);
   return found.flatMap(({ config }) => config ?? []);
 }
 
@@ -70,10 +73,16 @@ export function checkWritten(
   const parsed = schema.safeParse(written);
   const lines = [
     ...(parsed.success ? [] : issueLines(parsed.error.issues, written)),
-    ...textProblems(written).map(({ path, message }) => `${place(path)}: ${message}`),
+    ...[...textProblems(written), ...exclusions(written)].map(problemLine),
   ];
   const config = parsed.success && lines.length === 0 ? parsed.data : null;
-  return { appId, label, config, problems: lines.map((line) => `${label}: ${line}`) };
+  const labelled = (line: string) => `${label}: ${line}`;
+  const warnings = textWarnings(written).map(problemLine).map(labelled);
+  return { appId, label, config, problems: lines.map(labelled), warnings };
+}
+
+function problemLine({ path, message }: Problem): string {
+  return `${place(path)}: ${message}`;
 }
 
 function labelOf(config: unknown): string | null {

@@ -6,7 +6,7 @@ import { compile, type Compilation } from '../expr/expression.ts';
 import { compileWait } from '../expr/wait.ts';
 import { isObject } from '../lib/json.ts';
 
-interface Problem {
+export interface Problem {
   path: PropertyKey[];
   message: string;
 }
@@ -19,7 +19,34 @@ export function textProblems(written: unknown): Problem[] {
       'cron' in item ? cronProblems(path, item) : condition(path, item, 'expression', compileFilter),
     ),
     ...listOf(written, 'cancel').flatMap(({ path, item }) => condition(path, item, 'if', compileWait)),
+    ...KEYED.flatMap((option) =>
+      itemsOf(written, option).flatMap(({ path, item }) => condition(path, item, 'key', compileKey)),
+    ),
+    ...itemsOf(written, 'batchEvents').flatMap(({ path, item }) =>
+      condition(path, item, 'if', compileFilter),
+    ),
+    ...condition([], written, 'idempotency', compileKey),
   ];
+}
+
+/** Options with keys (FC-4): an object each, or a list of them. */
+const KEYED = ['concurrency', 'throttle', 'rateLimit', 'debounce', 'batchEvents', 'singleton'];
+
+/** What is legal, and not what its author may have meant. */
+export function textWarnings(written: unknown): Problem[] {
+  if (!isObject(written)) return [];
+  const priority = itemsOf(written, 'priority').flatMap(({ path, item }) =>
+    condition(path, item, 'run', compileFilter).map((problem) => ({
+      ...problem,
+      message: `counts as 0 (PR-5): ${problem.message}`,
+    })),
+  );
+  if (!('batchEvents' in written)) return priority;
+  return itemsOf(written, 'concurrency').flatMap(({ path, item }) =>
+    item['key'] === undefined
+      ? []
+      : [{ path: [...path, 'key'], message: 'is ignored: all batches share the limit (BA-18)' }],
+  );
 }
 
 interface Item {
@@ -33,6 +60,12 @@ function listOf(written: Record<string, unknown>, option: string): Item[] {
   return list.flatMap((item: unknown, index) => (isObject(item) ? [{ path: [option, index], item }] : []));
 }
 
+/** Of an option that is a list, or stands for a list of one. */
+function itemsOf(written: Record<string, unknown>, option: string): Item[] {
+  const item = written[option];
+  return isObject(item) ? [{ path: [option], item }] : listOf(written, option);
+}
+
 /** CR-7, CR-8, CR-18. */
 function cronProblems(path: PropertyKey[], { cron, jitter }: Item['item']): Problem[] {
   const problems: Problem[] = [];
@@ -44,6 +77,10 @@ function cronProblems(path: PropertyKey[], { cron, jitter }: Item['item']): Prob
     problems.push({ path: [...path, 'jitter'], message: 'expected a duration from "1s" to "5m" (CR-18)' });
   }
   return problems;
+}
+
+function compileKey(source: string): Compilation {
+  return compile(source, { place: 'key' });
 }
 
 function compileFilter(source: string): Compilation {

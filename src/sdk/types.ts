@@ -81,12 +81,57 @@ export type Retries =
 /** A length of time in a function's configuration, such as `"30m"` or `"1d12h"`. */
 export type TimeStr = `${number}${string}`;
 
+/** How many steps may execute at the same time; what is beyond that waits. */
+interface ConcurrencyOption {
+  /** 0: no limit. */
+  limit: number;
+  /** CEL expression over `event`: each of its values has the limit for itself. */
+  key?: string | undefined;
+  /** Who shares it: the runs of this function (default), of this environment, or all. The latter two need a key. */
+  scope?: 'fn' | 'env' | 'account' | undefined;
+}
+
+/**
+ * When, in what order and whether runs start. Keys are CEL expressions over `event`; each value of a key has its own limit, window,
+ * batch or lock.
+ */
+interface FlowOptions {
+  /** Up to two limits. */
+  concurrency?:
+    | number
+    | ConcurrencyOption
+    | readonly [ConcurrencyOption]
+    | readonly [ConcurrencyOption, ConcurrencyOption]
+    | undefined;
+  /** Starts of runs in a period; the others wait. `burst`: how many may start at once, default 1. */
+  throttle?:
+    | { limit: number; period: TimeStr; burst?: number | undefined; key?: string | undefined }
+    | undefined;
+  /** Starts of runs in a period; the others are skipped. */
+  rateLimit?: { limit: number; period: TimeStr; key?: string | undefined } | undefined;
+  /** One run, with the last event, when none has come for a period; at the latest `timeout` after the first. */
+  debounce?: { period: TimeStr; timeout?: TimeStr | undefined; key?: string | undefined } | undefined;
+  /**
+   * One run for up to `maxSize` events, or for those that have come `timeout` after the first. `if`: events for which it is not true
+   * start their own run.
+   */
+  batchEvents?:
+    | { maxSize: number; timeout: TimeStr; key?: string | undefined; if?: string | undefined }
+    | undefined;
+  /** CEL expression with the number of seconds by which runs go before others, from -600 to 600. */
+  priority?: { run?: string | undefined } | undefined;
+  /** At most one run at a time: while one is active others are skipped, or cancel it. */
+  singleton?: { mode: 'skip' | 'cancel'; key?: string | undefined } | undefined;
+  /** CEL expression: one run for each of its values in 24 hours. */
+  idempotency?: string | undefined;
+}
+
 export interface FunctionOptions<
   Events = AnyEvents,
   Name extends string = string,
   ClientStack extends readonly unknown[] = [],
   Stack extends InngestMiddleware.Stack = InngestMiddleware.Stack,
-> {
+> extends FlowOptions {
   /** Identifies the function in its app; must stay the same from deployment to deployment. */
   id: string;
   /** What people see. Default: the id. */

@@ -263,6 +263,9 @@ describe('the handler', () => {
 });
 
 describe('createFunction', () => {
+  const three = [{ limit: 1 }, { limit: 2 }, { limit: 3 }] as const;
+  const app = { limit: 1, key: 'event.data.x', scope: 'app' } as const;
+  const throttle = { limit: 1, period: 60 } as const;
   const mistakes = {
     // @ts-expect-error -- no such event
     event: () => typed.createFunction({ id: 'f' }, { event: 'shop/order.creatd' }, () => {}),
@@ -272,8 +275,14 @@ describe('createFunction', () => {
     id: () => plain.createFunction({ name: 'f' }, { event: 'a/b' }, () => {}),
     // @ts-expect-error -- out of range (FN-13)
     retries: () => plain.createFunction({ id: 'f', retries: 21 }, { event: 'a/b' }, () => {}),
-    // @ts-expect-error -- not in this version
-    concurrency: () => plain.createFunction({ id: 'f', concurrency: 1 }, { event: 'a/b' }, () => {}),
+    // @ts-expect-error -- two limits at most (CC-14)
+    concurrency: () => plain.createFunction({ id: 'f', concurrency: three }, { event: 'a/b' }, () => {}),
+    // @ts-expect-error -- no such scope (CC-7)
+    scope: () => plain.createFunction({ id: 'f', concurrency: app }, { event: 'a/b' }, () => {}),
+    // @ts-expect-error -- periods are texts (FN-7)
+    throttle: () => plain.createFunction({ id: 'f', throttle }, { event: 'a/b' }, () => {}),
+    // @ts-expect-error -- the mode is not optional (SG-1)
+    singleton: () => plain.createFunction({ id: 'f', singleton: {} }, { event: 'a/b' }, () => {}),
     // @ts-expect-error -- a filter goes with an event (FN-23)
     filter: () => plain.createFunction({ id: 'f' }, { cron: '* * * * *', if: 'true' }, () => {}),
     // @ts-expect-error -- an event or a cron (FN-22)
@@ -281,6 +290,34 @@ describe('createFunction', () => {
     // @ts-expect-error -- a form of version 2 (FN-2)
     strings: () => plain.createFunction('f', 'a/b', () => {}),
   };
+
+  test('takes every option of flow control (FN-6 to FN-12, FN-16)', () => {
+    const key = 'event.data.user';
+    const two = [{ limit: 5 }, { limit: 1, key, scope: 'account' }] as const;
+    const functions = [
+      plain.createFunction({ id: 'a', concurrency: 5, priority: { run: '120' } }, { event: 'a/b' }, () => {}),
+      plain.createFunction({ id: 'b', concurrency: two, priority: {} }, { event: 'a/b' }, () => {}),
+      plain.createFunction(
+        {
+          id: 'c',
+          concurrency: { limit: 5, key },
+          throttle: { limit: 10, period: '1s', burst: 20, key },
+          rateLimit: { limit: 1, period: '4h', key },
+          debounce: { period: '5s', timeout: '1m', key },
+          singleton: { key, mode: 'skip' },
+          idempotency: key,
+        },
+        { event: 'a/b' },
+        () => {},
+      ),
+      plain.createFunction(
+        { id: 'd', batchEvents: { maxSize: 100, timeout: '5s', key, if: 'true' } },
+        { event: 'a/b' },
+        ({ events }) => events.length,
+      ),
+    ];
+    expectTypeOf(functions).toBeArray();
+  });
 
   test('refuses what it does not know (FN-1, FN-2, MG-11)', () => {
     expectTypeOf(mistakes).toBeObject();
