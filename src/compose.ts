@@ -1,4 +1,5 @@
 /** From bindings to ports: the one place that says which adapter stands for what. The Worker and the objects both start here. */
+import { appNetwork } from './call/network.ts';
 import { systemClock, systemEntropy } from './clock.ts';
 import { parseConfig, type Config, type Env } from './env.ts';
 import type { IntakeDeps } from './ingest/accept.ts';
@@ -12,6 +13,7 @@ import { DAY } from './lib/time.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import type { DeadMessage, EventsMessage } from './protocol/message.ts';
 import type {
+  AppNetwork,
   Apps,
   Clock,
   Crons,
@@ -37,6 +39,8 @@ export interface Parts {
   store: Store;
   apps: Apps;
   functions: Registry;
+  /** For every call of an app. */
+  network: AppNetwork;
   events: Sender<EventsMessage>;
   dead: Sender<DeadMessage>;
   runs: Runs & Waiters;
@@ -68,6 +72,7 @@ export function compose(env: Env, configs: readonly FunctionConfig[], overrides:
     store: d1Store(env.DB, { retention: config.retentionDays * DAY }),
     apps,
     functions: createRegistry(apps, own, clock),
+    network: appNetwork(env, { fetch: (request) => fetch(request), allowsPrivate: config.allowsPrivate }),
     events: queueSender(env.EVENTS),
     dead: queueSender(env.DEAD),
     runs: objectRuns(env),

@@ -279,6 +279,14 @@ export interface Apps {
   setArchived(env: string, appId: string, archivedAt: number | null): Promise<boolean>;
 }
 
+/** The way to apps. */
+export interface AppNetwork {
+  /** Why an address may not be called, in words that may be shown; null where it may. */
+  refusal(url: string): string | null;
+  /** Follows no redirects. Rejects where the address may not be called. @param binding of the app that is meant, if it has one. */
+  fetch(url: string, init: RequestInit, binding?: string): Promise<Response>;
+}
+
 /** The sweep's own alarm. */
 export interface Sweeps {
   /** Makes sure that sweeps happen from now on. */

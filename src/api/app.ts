@@ -9,6 +9,7 @@ import type { ApiDeps, ApiEnv } from './deps.ts';
 import { eventRoutes } from './events.ts';
 import { commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
+import { registerRoutes } from './register.ts';
 import { runRoutes } from './runs.ts';
 
 export function api(deps: ApiDeps): Hono<ApiEnv> {
@@ -21,6 +22,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   if (!dev) app.get('/dev', (c) => c.text('not found', 404));
   app.route('/', intakeRoutes(deps));
   app.use(signedIn(deps));
+  app.route('/', registerRoutes(deps));
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));

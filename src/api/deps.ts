@@ -2,11 +2,13 @@
 import type { Context } from 'hono';
 import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
-import type { Clock, Log, Runs, Seal, Store } from '../ports.ts';
+import type { RegisterDeps } from '../registry/register.ts';
+import type { AppNetwork, Clock, Log, Runs, Seal, Store } from '../ports.ts';
 
-export interface ApiDeps {
+export interface ApiDeps extends RegisterDeps {
   keys: KeyConfig;
   intake: IntakeDeps;
+  network: AppNetwork;
   store: Store;
   runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
   /** Null when the deployment has no encryption key. */

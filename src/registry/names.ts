@@ -4,19 +4,18 @@
  */
 import { isObject } from '../lib/json.ts';
 
+const APP = 'url appName appVersion sdk framework platform headers functions';
+/** In the answer to an in-band sync. */
+const ANSWER = 'app_id sdk_language sdk_version';
+const FUNCTION =
+  'id name triggers steps retries cancel timeouts concurrency throttle rateLimit debounce batchEvents priority singleton idempotency';
+const OPTION =
+  'event expression cron jitter runtime attempts if timeout start finish limit key scope fn step period burst maxSize run mode';
+
 const NAMES = new Map(
-  [
-    // of an app
-    ...['url', 'appName', 'appVersion', 'sdk', 'framework', 'platform', 'headers', 'functions'],
-    // of an answer to an in-band sync
-    ...['app_id', 'sdk_language', 'sdk_version'],
-    // of a function
-    ...['id', 'name', 'triggers', 'steps', 'retries', 'cancel', 'timeouts', 'concurrency', 'throttle'],
-    ...['rateLimit', 'debounce', 'batchEvents', 'priority', 'singleton', 'idempotency'],
-    // of its options
-    ...['event', 'expression', 'cron', 'jitter', 'runtime', 'attempts', 'if', 'timeout', 'start', 'finish'],
-    ...['limit', 'key', 'scope', 'fn', 'step', 'period', 'burst', 'maxSize', 'run', 'mode'],
-  ].map((name) => [name.toLowerCase(), name]),
+  [APP, ANSWER, FUNCTION, OPTION].flatMap((names) =>
+    names.split(' ').map((name) => [name.toLowerCase(), name]),
+  ),
 );
 
 /** Copies; members of unknown names keep them. */

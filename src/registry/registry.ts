@@ -6,7 +6,7 @@ import { SECOND } from '../lib/time.ts';
 import type { FunctionConfig } from '../protocol/function.ts';
 import { appUuid, functionUuid } from '../protocol/uuids.ts';
 import type { AppRecords, Apps, Catalog, Clock, RegisteredFunction, Registry } from '../ports.ts';
-import { bindingOf } from './address.ts';
+import { bindingOf } from '../protocol/address.ts';
 
 /** For so long what is in memory counts without a look at the database. */
 const FRESH = 5 * SECOND;

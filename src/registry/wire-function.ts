@@ -1,6 +1,7 @@
 /** One function as SDKs register it (wire 2.4), in the shape that the engine keeps (src/protocol/function.ts). */
 import * as z from 'zod';
 import { isObject } from '../lib/json.ts';
+import { remoteFunctionConfig } from '../protocol/function.ts';
 import { limits } from '../protocol/limits.ts';
 
 const attempts = z
@@ -31,10 +32,9 @@ const outside = z.object({
 });
 
 /** What is taken over as it is written. */
-const OPTIONS = [
-  ...['triggers', 'cancel', 'timeouts', 'throttle', 'rateLimit', 'debounce', 'priority'],
-  ...['singleton', 'batchEvents', 'idempotency'],
-];
+const OPTIONS = 'triggers cancel timeouts throttle rateLimit debounce priority singleton idempotency'.split(
+  ' ',
+);
 
 /** @returns what is wrong with what only the wire has, and all the rest as an author would write it, to be checked. */
 export function wireFunction(written: unknown): { config: unknown; problems: string[] } {
@@ -49,10 +49,25 @@ export function wireFunction(written: unknown): { config: unknown; problems: str
     name: name ?? id,
     ...Object.fromEntries(options.map((option) => [option, lowerCase(written[option])])),
     triggers: written['triggers'] ?? [],
+    ...batches(written['batchEvents']),
     ...(written['concurrency'] === undefined ? {} : { concurrency: concurrency(written['concurrency']) }),
     ...retriesOf(parsed.data),
   };
-  return { config, problems: [...problems, ...repeatedTriggers(written['triggers'])] };
+  return {
+    config: known(config),
+    problems: [...problems, ...repeatedTriggers(written['triggers']), ...tinyBatches(written['batchEvents'])],
+  };
+}
+
+/** FN-10. */
+function known(config: object): unknown {
+  const copy = structuredClone(config);
+  for (const issue of remoteFunctionConfig.safeParse(config).error?.issues ?? []) {
+    if (issue.code !== 'unrecognized_keys') continue;
+    const owner = issue.path.reduce<unknown>((at, name) => (at as Record<PropertyKey, unknown>)[name], copy);
+    for (const key of issue.keys) Reflect.deleteProperty(owner as object, key);
+  }
+  return copy;
 }
 
 function retriesOf(parsed: z.infer<typeof outside> | undefined): { retries?: number } {
@@ -63,12 +78,16 @@ function retriesOf(parsed: z.infer<typeof outside> | undefined): { retries?: num
 
 /** A number, a limit, a list of them, or Go's `{ fn, step }` with such lists. */
 function concurrency(written: unknown): unknown {
-  const { fn, step: steps, ...rest } = isObject(written) ? written : {};
-  const all = fn === undefined && steps === undefined ? written : [fn ?? [], steps ?? []].flat();
-  // What Go computes of a limit, for itself.
-  const plain = ({ hash: _, ...limit }: Record<string, unknown>) => lowerCase(limit);
-  if (Array.isArray(all)) return all.map((limit) => (isObject(limit) ? plain(limit) : limit));
-  return isObject(all) ? plain(rest) : all;
+  if (typeof written === 'number') return written;
+  const { fn, step: steps } = isObject(written) ? written : {};
+  const limited = fn === undefined && steps === undefined ? [written] : [fn ?? [], steps ?? []];
+  return limited.flat().map(lowerCase);
+}
+
+/** The wire has a default for how long a batch waits (wire 2.4). */
+function batches(written: unknown): { batchEvents?: unknown } {
+  if (written === undefined) return {};
+  return { batchEvents: isObject(written) ? { timeout: '60s', ...written } : written };
 }
 
 /** Names that stand for a choice come in several cases: `Skip`, `Env`. */
@@ -82,7 +101,11 @@ function lowerCase(option: unknown): unknown {
   };
 }
 
-/** Wire 2.4, case 16. */
+/** Wire 2.4, case 16: what an author may write in this Worker, and no SDK elsewhere. */
+function tinyBatches(written: unknown): string[] {
+  return isObject(written) && written['maxSize'] === 1 ? ['batchEvents.maxSize: expected at least 2'] : [];
+}
+
 function repeatedTriggers(triggers: unknown): string[] {
   if (!Array.isArray(triggers)) return [];
   const texts = triggers.map((trigger) => JSON.stringify(trigger));

@@ -1,6 +1,9 @@
 /** The HTTP front over ports in memory. */
 import { api } from '../../src/api/app.ts';
 import type { ApiDeps } from '../../src/api/deps.ts';
+import { appNetwork } from '../../src/call/network.ts';
+import { environment } from '../../src/keys/access.ts';
+import type { Crons } from '../../src/ports.ts';
 import type { RunView } from '../../src/protocol/run.ts';
 import { idAt, NOW } from '../ingest/world.ts';
 import { dispatchWorld } from '../dispatch/world.ts';
@@ -8,10 +11,32 @@ import { dispatchWorld } from '../dispatch/world.ts';
 const SIGNING_KEY = 'signkey-prod-0123456789abcdef';
 export const AUTH = { authorization: `Bearer ${SIGNING_KEY}` };
 
+/** Which environments were to compare their schedules. */
+class MemoryCrons implements Pick<Crons, 'sync'> {
+  readonly synced: string[] = [];
+  fails = false;
+  async sync(env: string): Promise<void> {
+    if (this.fails) throw new Error('secret-value');
+    this.synced.push(env);
+  }
+}
+
 export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
-  const base = dispatchWorld();
+  const dev = keys.dev === true;
+  const base = dispatchWorld(undefined, environment({ dev }));
+  const crons = new MemoryCrons();
+  /** What the apps answer. */
+  const answers = {
+    fetch: async (_request: Request): Promise<Response> => new Response(null, { status: 404 }),
+  };
+  const network = appNetwork(
+    { ORDERS: { fetch: (request: Request) => answers.fetch(request) }, PLAIN: 'text' },
+    { fetch: (request) => answers.fetch(request), allowsPrivate: dev },
+  );
   const deps: ApiDeps = {
     ...base,
+    crons,
+    network,
     keys: { dev: false, eventKeys: ['event-key'], signingKeys: [SIGNING_KEY], ...keys },
     version: '1.2.3',
   };
@@ -23,7 +48,7 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     const response = await call(method, path, { headers: AUTH });
     return { status: response.status, body: (await response.json()) as Answer };
   };
-  return { ...base, deps, call, get };
+  return { ...base, crons, answers, deps, call, get };
 }
 
 // oxlint-disable-next-line typescript/no-explicit-any -- answers are looked at from outside

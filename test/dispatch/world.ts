@@ -13,7 +13,7 @@ import type {
   RunView,
   StepAnswer,
 } from '../../src/protocol/run.ts';
-import { fixed } from '../fakes/functions.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
 import { world } from '../ingest/world.ts';
 
 class MemoryRuns implements Runs, Waiters {
@@ -105,13 +105,17 @@ export class TestMessage implements Message {
   }
 }
 
-/** @param functions ids and the names that start them. */
-export function dispatchWorld(functions: Record<string, string[]> = { 'app-f': ['a/b'] }) {
+/** @param functions of this Worker: ids and the names that start them. */
+export function dispatchWorld(
+  functions: Record<string, string[]> = { 'app-f': ['a/b'] },
+  environment = 'production',
+) {
   const base = world();
   const runs = new MemoryRuns();
   const configs = Object.entries(functions).map(([id, names]) =>
     functionConfig.parse({ id, name: id, triggers: names.map((event) => ({ event })) }),
   );
+  const registry = createRegistry(base.apps, { environment, configs }, base.clock);
   const resent: Resent = new Map();
-  return { ...base, runs, waits: new MemoryWaits(), functions: fixed(configs), resent };
+  return { ...base, runs, waits: new MemoryWaits(), functions: registry, resent };
 }

@@ -8,7 +8,6 @@ import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
 import type { Functions, Log, Runs, Waits } from '../../src/ports.ts';
-import { fixed } from '../fakes/functions.ts';
 import { DAY } from '../../src/lib/time.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
@@ -63,7 +62,8 @@ export class SimEngine {
   constructor(world: World, faults: Faults, { bug, queuesLast, trouble, chance, ...options }: EngineOptions) {
     this.#world = world;
     this.#queuesLast = queuesLast;
-    this.#functions = fixed([...options.programs.values()].map(configOf));
+    const catalog = { version: 0, configs: [...options.programs.values()].map(configOf) };
+    this.#functions = { known: () => catalog, load: async () => catalog };
     this.#log = {
       error: (message, { error }) =>
         world.note(() => `log: ${message} ${error instanceof Error ? error.message : ''}`),
