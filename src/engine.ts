@@ -11,6 +11,7 @@ import { consumeEvents } from './dispatch/consume.ts';
 import { parseConfig, type Config, type Env } from './env.ts';
 import { within } from './ingest/patience.ts';
 import { PATIENCE } from './ingest/durable.ts';
+import { signatures } from './keys/sign.ts';
 import { consoleLog } from './log.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import { checkApps } from './registry/check.ts';
@@ -64,7 +65,8 @@ function prepare(
   const settings = readSettings(env, overrides);
   if ('problem' in settings) return settings;
   const parts = compose(env, functions, { ...overrides, config: settings });
-  const app = api({ ...parts, keys: settings, intake: { ...parts, arm: armOnce(parts) }, version });
+  const intake = { ...parts, arm: armOnce(parts) };
+  const app = api({ ...parts, ...signatures(settings, parts.clock), keys: settings, intake, version });
   return { parts, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
 }
 

@@ -5,7 +5,9 @@
 import { Hono, type MiddlewareHandler } from 'hono';
 import { authorizeBearer } from '../keys/access.ts';
 import { failure } from './answer.ts';
+import { appRoutes } from './apps.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
+import { devRoutes } from './dev.ts';
 import { eventRoutes } from './events.ts';
 import { commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
@@ -18,11 +20,11 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.use(commonHeaders(dev));
   app.get('/', (c) => c.text(greeting(deps)));
   app.get('/health', (c) => c.json({ status: 200, message: 'OK' }));
-  // An SDK takes any JSON under this path for a development server (wire 1.3).
-  if (!dev) app.get('/dev', (c) => c.text('not found', 404));
+  app.route('/', devRoutes(deps));
   app.route('/', intakeRoutes(deps));
   app.use(signedIn(deps));
   app.route('/', registerRoutes(deps));
+  app.route('/', appRoutes(deps));
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));

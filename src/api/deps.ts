@@ -2,13 +2,12 @@
 import type { Context } from 'hono';
 import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
-import type { RegisterDeps } from '../registry/register.ts';
-import type { AppNetwork, Clock, Log, Runs, Seal, Store } from '../ports.ts';
+import type { SyncDeps } from '../registry/sync.ts';
+import type { Clock, Log, Runs, Seal, Store } from '../ports.ts';
 
-export interface ApiDeps extends RegisterDeps {
+export interface ApiDeps extends SyncDeps {
   keys: KeyConfig;
   intake: IntakeDeps;
-  network: AppNetwork;
   store: Store;
   runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
   /** Null when the deployment has no encryption key. */
@@ -16,6 +15,8 @@ export interface ApiDeps extends RegisterDeps {
   clock: Clock;
   log: Log;
   version: string;
+  /** The environment that this deployment is. */
+  environment: string;
 }
 
 /** `env`: the environment that the request's key opens. */

@@ -38,6 +38,14 @@ export function isSigned(keys: readonly string[], header: string | null, body: s
   return isOneOf(candidates, presented);
 }
 
+/** Both with the keys of a deployment, now. */
+export function signatures(keys: Pick<KeyConfig, 'dev' | 'signingKeys'>, clock: { now(): number }) {
+  return {
+    sign: signer(keys, clock),
+    isSigned: (header: string | null, body: string) => isSigned(keys.signingKeys, header, body, clock.now()),
+  };
+}
+
 /** The key's text after its prefix, not its bytes (SK-7). */
 function seal(key: string, body: string, seconds: string): string {
   return bytesToHex(hmac(sha256, utf8ToBytes(secretOf(key)), utf8ToBytes(body + seconds)));

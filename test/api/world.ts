@@ -3,12 +3,13 @@ import { api } from '../../src/api/app.ts';
 import type { ApiDeps } from '../../src/api/deps.ts';
 import { appNetwork } from '../../src/call/network.ts';
 import { environment } from '../../src/keys/access.ts';
+import { signatures } from '../../src/keys/sign.ts';
 import type { Crons } from '../../src/ports.ts';
 import type { RunView } from '../../src/protocol/run.ts';
 import { idAt, NOW } from '../ingest/world.ts';
 import { dispatchWorld } from '../dispatch/world.ts';
 
-const SIGNING_KEY = 'signkey-prod-0123456789abcdef';
+export const SIGNING_KEY = 'signkey-prod-0123456789abcdef';
 export const AUTH = { authorization: `Bearer ${SIGNING_KEY}` };
 
 /** Which environments were to compare their schedules. */
@@ -33,12 +34,15 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     { ORDERS: { fetch: (request: Request) => answers.fetch(request) }, PLAIN: 'text' },
     { fetch: (request) => answers.fetch(request), allowsPrivate: dev },
   );
+  const all = { dev, eventKeys: ['event-key'], signingKeys: [SIGNING_KEY], ...keys };
   const deps: ApiDeps = {
     ...base,
+    ...signatures(all, base.clock),
     crons,
     network,
-    keys: { dev: false, eventKeys: ['event-key'], signingKeys: [SIGNING_KEY], ...keys },
+    keys: all,
     version: '1.2.3',
+    environment: environment(all),
   };
   const app = api(deps);
   const call = async (method: string, path: string, init: RequestInit = {}): Promise<Response> =>
