@@ -19,6 +19,10 @@ export interface Env {
   STEPWELL_EVENT_KEYS?: string;
   STEPWELL_SIGNING_KEY?: string;
   STEPWELL_SIGNING_KEY_FALLBACK?: string;
+  /** Keys of the branch environments, one set for all of them (ENV-3). */
+  STEPWELL_BRANCH_EVENT_KEYS?: string;
+  STEPWELL_BRANCH_SIGNING_KEY?: string;
+  STEPWELL_BRANCH_SIGNING_KEY_FALLBACK?: string;
   /** Any long random text: `event.user` is encrypted under keys derived from it. */
   STEPWELL_ENCRYPTION_KEY?: string;
   /** Most steps of a run, 1 or more; default 1000 (LM-5). */
@@ -38,6 +42,13 @@ const duration = z
   .refine((text) => (parseDuration(text) ?? 0) > 0, { error: 'expected a duration such as "90s"' })
   .transform((text) => parseDuration(text) ?? 0);
 const switchedOn = z.string().transform((text) => text === '1' || text === 'true');
+/** Empty is none. SDKs hash the part after the prefix as bytes (SK-3, SK-4). */
+const signingKey = z
+  .string()
+  .regex(/^$|^(?:signkey-\w+-)?(?:[0-9a-f]{2})+$/i, {
+    error: 'expected "signkey-<name>-" and an even number of hexadecimal digits (SK-4)',
+  })
+  .default('');
 const count = z.coerce
   .number({ error: 'expected a whole number' })
   .int({ error: 'expected a whole number' })
@@ -46,8 +57,11 @@ const count = z.coerce
 const settings = z.object({
   STEPWELL_DEV: switchedOn.default(false),
   STEPWELL_EVENT_KEYS: z.string().default(''),
-  STEPWELL_SIGNING_KEY: z.string().optional(),
-  STEPWELL_SIGNING_KEY_FALLBACK: z.string().optional(),
+  STEPWELL_SIGNING_KEY: signingKey,
+  STEPWELL_SIGNING_KEY_FALLBACK: signingKey,
+  STEPWELL_BRANCH_EVENT_KEYS: z.string().default(''),
+  STEPWELL_BRANCH_SIGNING_KEY: signingKey,
+  STEPWELL_BRANCH_SIGNING_KEY_FALLBACK: signingKey,
   STEPWELL_ENCRYPTION_KEY: z.string().optional(),
   STEPWELL_MAX_STEPS: count.default(limits.stepsPerRun),
   STEPWELL_RETRY_INTERVAL: duration.optional(),
@@ -61,6 +75,8 @@ export interface Config {
   eventKeys: string[];
   /** Current key first, then the fallback; empty when none is set. */
   signingKeys: string[];
+  /** Of the branch environments. */
+  branch: { eventKeys: string[]; signingKeys: string[] };
   encryptionKey: string | null;
   maxSteps: number;
   /** Null: the default table. */
@@ -82,9 +98,11 @@ export function parseConfig(env: Partial<Env>): Config {
   return {
     dev: set.STEPWELL_DEV,
     eventKeys: list(set.STEPWELL_EVENT_KEYS),
-    signingKeys: [set.STEPWELL_SIGNING_KEY, set.STEPWELL_SIGNING_KEY_FALLBACK]
-      .filter((key) => key !== undefined)
-      .filter((key) => key !== ''),
+    signingKeys: present(set.STEPWELL_SIGNING_KEY, set.STEPWELL_SIGNING_KEY_FALLBACK),
+    branch: {
+      eventKeys: list(set.STEPWELL_BRANCH_EVENT_KEYS),
+      signingKeys: present(set.STEPWELL_BRANCH_SIGNING_KEY, set.STEPWELL_BRANCH_SIGNING_KEY_FALLBACK),
+    },
     encryptionKey: set.STEPWELL_ENCRYPTION_KEY ?? null,
     maxSteps: set.STEPWELL_MAX_STEPS,
     retryInterval: set.STEPWELL_RETRY_INTERVAL ?? null,
@@ -92,6 +110,10 @@ export function parseConfig(env: Partial<Env>): Config {
     allowsPrivate: set.STEPWELL_DEV || set.STEPWELL_ALLOW_PRIVATE,
     retentionDays: set.STEPWELL_RETENTION_DAYS,
   };
+}
+
+function present(...keys: string[]): string[] {
+  return keys.filter((key) => key !== '');
 }
 
 function list(text: string): string[] {

@@ -3,13 +3,13 @@
  * and preflights is closed without keys.
  */
 import { Hono, type MiddlewareHandler } from 'hono';
-import { authorizeBearer } from '../keys/access.ts';
+import { authorizeBearer, NO_BRANCH } from '../keys/access.ts';
 import { failure } from './answer.ts';
 import { appRoutes } from './apps.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { devRoutes } from './dev.ts';
 import { eventRoutes } from './events.ts';
-import { commonHeaders } from './headers.ts';
+import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
 import { registerRoutes } from './register.ts';
 import { runRoutes } from './runs.ts';
@@ -42,7 +42,10 @@ function greeting({ version, keys }: ApiDeps): string {
 
 function signedIn(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const access = authorizeBearer(deps.keys, c.req.header('authorization') ?? null);
+    const { authorization = null, [BRANCH_HEADER]: branch = null } = c.req.header();
+    const access = authorizeBearer(deps.keys, authorization, branch);
+    if (access === NO_BRANCH)
+      return failure(c, 400, `${BRANCH_HEADER}: expected the name of a branch (ENV-11)`);
     if (access === null) {
       c.header('www-authenticate', 'Bearer');
       return failure(c, 401, 'Unauthorized');

@@ -39,7 +39,7 @@ function secondVersion(deps: ApiDeps): Hono<ApiEnv> {
   routes.post('/apps/:app/syncs', (c) => syncApp(deps, c, c.req.param('app'), data));
   routes.get('/apps/:app/check', async (c) => {
     const app = await find(deps, c, c.req.param('app'));
-    return app === undefined ? missing(c, 'app') : data(c, await inspect(deps, app.url));
+    return app === undefined ? missing(c, 'app') : data(c, await inspect(deps, c.get('env'), app.url));
   });
   for (const [action, isArchived] of [
     ['archive', true],

@@ -3,7 +3,7 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { MINUTE, SECOND } from '../lib/time.ts';
-import { type KeyConfig, secretOf } from './access.ts';
+import { type KeyConfig, keysOf, secretOf } from './access.ts';
 import { isOneOf } from './compare.ts';
 
 /** How old a signature may be, or how far ahead the other side's clock (SK-9). */
@@ -17,18 +17,6 @@ export function sign(key: string, body: string, now: number): string {
   return `t=${seconds}&s=${seal(key, body, seconds)}`;
 }
 
-/**
- * The value of `x-inngest-signature` for a request that is sent now; null where none is sent: in development, or without a key. Only
- * the current key signs, also during a rotation (SK-19).
- */
-export function signer(
-  { dev, signingKeys }: Pick<KeyConfig, 'dev' | 'signingKeys'>,
-  clock: { now(): number },
-): (body: string) => string | null {
-  const [key] = signingKeys;
-  return (body) => (dev || key === undefined ? null : sign(key, body, clock.now()));
-}
-
 /** Whether an answer comes from who has one of the keys. @param body the raw text; Go signs it without its last line feed. */
 export function isSigned(keys: readonly string[], header: string | null, body: string, now: number): boolean {
   const [, seconds = '', presented = ''] = FORM.exec(header ?? '') ?? [];
@@ -38,11 +26,23 @@ export function isSigned(keys: readonly string[], header: string | null, body: s
   return isOneOf(candidates, presented);
 }
 
-/** Both with the keys of a deployment, now. */
-export function signatures(keys: Pick<KeyConfig, 'dev' | 'signingKeys'>, clock: { now(): number }) {
+/** The signatures of an environment's requests and answers, made and checked now. */
+export interface Signatures {
+  /**
+   * The value of `x-inngest-signature`; null where none is sent: in development, or without a key. Only the current key signs, also
+   * during a rotation (SK-19).
+   */
+  sign: (body: string, env: string) => string | null;
+  isSigned: (header: string | null, body: string, env: string) => boolean;
+}
+
+export function signatures(config: KeyConfig, clock: { now(): number }): Signatures {
   return {
-    sign: signer(keys, clock),
-    isSigned: (header: string | null, body: string) => isSigned(keys.signingKeys, header, body, clock.now()),
+    sign(body, env) {
+      const [key] = keysOf(config, env).signingKeys;
+      return config.dev || key === undefined ? null : sign(key, body, clock.now());
+    },
+    isSigned: (header, body, env) => isSigned(keysOf(config, env).signingKeys, header, body, clock.now()),
   };
 }
 

@@ -13,10 +13,10 @@ export interface Inspection {
   trusted: boolean | null;
 }
 
-export async function inspect(deps: VisitDeps, url: string): Promise<Inspection> {
+export async function inspect(deps: VisitDeps, env: string, url: string): Promise<Inspection> {
   try {
-    const answer = await visit(deps, url, { method: 'GET', body: null });
-    const trusted = deps.keys.dev ? null : await isTrusted(deps, url);
+    const answer = await visit(deps, env, url, { method: 'GET', body: null });
+    const trusted = deps.keys.dev ? null : await isTrusted(deps, env, url);
     return { ...described(answer), problems: problems(deps, answer, trusted), trusted };
   } catch (error) {
     if (!(error instanceof VisitFailed)) throw error;
@@ -26,11 +26,11 @@ export async function inspect(deps: VisitDeps, url: string): Promise<Inspection>
 }
 
 /** The trust probe: only who has the key takes the request and can sign the answer. */
-async function isTrusted(deps: VisitDeps, url: string): Promise<boolean> {
+async function isTrusted(deps: VisitDeps, env: string, url: string): Promise<boolean> {
   const probe = new URL(url);
   probe.searchParams.set('probe', 'trust');
-  const answer = await visit(deps, probe.href, { method: 'POST', body: '{}' });
-  return answer.status === 200 && deps.isSigned(answer.headers.get('x-inngest-signature'), answer.text);
+  const answer = await visit(deps, env, probe.href, { method: 'POST', body: '{}' });
+  return answer.status === 200 && deps.isSigned(answer.headers.get('x-inngest-signature'), answer.text, env);
 }
 
 function described(answer: Visit): Omit<Inspection, 'problems' | 'trusted'> {

@@ -19,7 +19,7 @@ export interface Synced {
 /** Throws `VisitFailed` and `RegistrationRefused`. @param syncId new. */
 export async function sync(deps: SyncDeps, env: string, url: string, syncId: string): Promise<Synced> {
   const isInBand = !deps.keys.dev;
-  const answer = await visit(deps, isInBand ? url : tied(url, syncId), {
+  const answer = await visit(deps, env, isInBand ? url : tied(url, syncId), {
     method: 'PUT',
     body: JSON.stringify({ url }),
     headers: isInBand ? { 'x-inngest-sync-kind': 'in_band' } : {},
@@ -55,7 +55,7 @@ function refuseFailure(answer: Visit): void {
 
 async function takeIn(deps: SyncDeps, env: string, answer: Visit, syncId: string): Promise<Synced> {
   // XL-44.
-  if (!deps.isSigned(answer.headers.get('x-inngest-signature'), answer.text)) {
+  if (!deps.isSigned(answer.headers.get('x-inngest-signature'), answer.text, env)) {
     throw new VisitFailed('the answer of the app is not signed with the signing key of this deployment');
   }
   const registration = readAnswer(answer.text);

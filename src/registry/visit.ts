@@ -8,11 +8,11 @@ import type { AppNetwork } from '../ports.ts';
 
 export interface VisitDeps {
   network: AppNetwork;
-  keys: { dev: boolean; signingKeys: readonly string[] };
+  keys: { dev: boolean };
   /** The value of `x-inngest-signature`; null where requests are not signed. */
-  sign: (body: string) => string | null;
-  /** Whether an answer comes from who has one of the keys. */
-  isSigned: (header: string | null, body: string) => boolean;
+  sign: (body: string, env: string) => string | null;
+  /** Whether an answer comes from who has one of the environment's keys. */
+  isSigned: (header: string | null, body: string, env: string) => boolean;
 }
 
 /** What an app said to it. */
@@ -32,12 +32,13 @@ const PATIENCE = 30 * SECOND;
 /** @param body canonical JSON; null for a request without one. */
 export async function visit(
   { network, keys, sign }: VisitDeps,
+  env: string,
   url: string,
   { method, body, headers }: { method: string; body: string | null; headers?: Record<string, string> },
 ): Promise<Visit> {
   const reason = network.refusal(url);
   if (reason !== null) throw new VisitFailed(`url: ${reason}`);
-  const signature = sign(body ?? '');
+  const signature = sign(body ?? '', env);
   const init = {
     method,
     body,

@@ -172,3 +172,30 @@ test('functions with problems are refused at once', () => {
     createWorker({ apps: [{ client: { id: 'a' }, functions: [{ config: () => ({}) }] }] }),
   ).toThrow(/problems/);
 });
+
+describe('the settings of keys', () => {
+  test('are lists of event keys, and signing keys with their fallbacks, once more for branches (ENV-3, SK-22)', () => {
+    const config = parseConfig({
+      STEPWELL_EVENT_KEYS: 'a, b',
+      STEPWELL_SIGNING_KEY: 'signkey-prod-00ff',
+      STEPWELL_SIGNING_KEY_FALLBACK: '',
+      STEPWELL_BRANCH_EVENT_KEYS: 'c',
+      STEPWELL_BRANCH_SIGNING_KEY: 'signkey-branch-0a',
+      STEPWELL_BRANCH_SIGNING_KEY_FALLBACK: '0b',
+    });
+    expect(config).toMatchObject({
+      eventKeys: ['a', 'b'],
+      signingKeys: ['signkey-prod-00ff'],
+      branch: { eventKeys: ['c'], signingKeys: ['signkey-branch-0a', '0b'] },
+    });
+  });
+
+  test.each(['secret-value', 'signkey-prod-abc', 'signkey-prod-', 'signkey--ab'])(
+    'refuse a signing key that SDKs cannot hash: "%s" (SK-4)',
+    (key) => {
+      const parse = () => parseConfig({ STEPWELL_SIGNING_KEY: key });
+      expect(parse).toThrow(/STEPWELL_SIGNING_KEY: expected "signkey-<name>-" and an even number/);
+      expect(parse).not.toThrow(key === 'secret-value' ? /secret-value/ : /prod/);
+    },
+  );
+});

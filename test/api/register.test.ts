@@ -235,6 +235,29 @@ describe('in a deployment with keys', () => {
   });
 });
 
+describe('in a branch environment', () => {
+  const key = { authorization: 'Bearer signkey-branch-abcdabcd' };
+  beforeEach(() => {
+    world = apiWorld({ branch: { eventKeys: ['branch-key'], signingKeys: ['signkey-branch-abcdabcd'] } });
+  });
+
+  test('a registration stays there (ENV-2, ENV-6, XL-63)', async () => {
+    expect((await register(typescript3, { ...key, 'x-inngest-env': 'feature/x' })).body.modified).toBe(true);
+    expect((await register(typescript3, { ...key, 'x-inngest-env': 'feature/y' })).body.modified).toBe(true);
+    const there = await world.functions.list('branch/feature/x');
+    expect(there.map(({ config }) => config.id)).toEqual(['shop-pay']);
+    expect((await world.functions.list('production')).map(({ config }) => config.id)).toEqual(['app-f']);
+  });
+
+  test('a registration without its name is refused (ENV-11)', async () => {
+    const { status, body } = await register(typescript3, key);
+    expect({ status, error: body.error as string }).toEqual({
+      status: 400,
+      error: 'x-inngest-env: expected the name of a branch (ENV-11)',
+    });
+  });
+});
+
 test('the engine says on every answer which kind it is (wire 1.4)', async () => {
   for (const path of ['/fn/register', '/nowhere', '/dev']) {
     const response = await world.call('POST', path);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { isSigned, sign, signer } from '../../src/keys/sign.ts';
+import { isSigned, sign, signatures } from '../../src/keys/sign.ts';
 import { MINUTE } from '../../src/lib/time.ts';
 
 const KEY = 'signkey-test-12345678';
@@ -18,14 +18,21 @@ describe('the signature of a request', () => {
     expect(sign(KEY, '', AT)).not.toBe(sign(KEY, '', AT + 1_000));
   });
 
-  test('is made with the current key, never with the fallback (SK-19)', () => {
-    const send = signer({ dev: false, signingKeys: [KEY, 'signkey-test-87654321'] }, clock);
-    expect(send('{}')).toBe(sign(KEY, '{}', AT));
+  const keys = { eventKeys: [], signingKeys: [KEY, 'signkey-test-87654321'] };
+  const branch = { eventKeys: [], signingKeys: ['signkey-branch-abcd'] };
+
+  test('is made with the current key of the environment, never with the fallback (SK-19, ENV-3)', () => {
+    const { sign: send, isSigned: isGood } = signatures({ dev: false, ...keys, branch }, clock);
+    expect(send('{}', 'production')).toBe(sign(KEY, '{}', AT));
+    expect(send('{}', 'branch/x')).toBe(sign('signkey-branch-abcd', '{}', AT));
+    expect(isGood(sign('signkey-branch-abcd', '{}', AT), '{}', 'branch/x')).toBe(true);
+    expect(isGood(sign('signkey-branch-abcd', '{}', AT), '{}', 'production')).toBe(false);
   });
 
   test('is left out in development and where there is no key (SK-10, wire 1.6)', () => {
-    expect(signer({ dev: true, signingKeys: [KEY] }, clock)('{}')).toBeNull();
-    expect(signer({ dev: false, signingKeys: [] }, clock)('{}')).toBeNull();
+    expect(signatures({ dev: true, ...keys }, clock).sign('{}', 'dev')).toBeNull();
+    expect(signatures({ dev: false, ...keys, signingKeys: [] }, clock).sign('{}', 'production')).toBeNull();
+    expect(signatures({ dev: false, ...keys }, clock).sign('{}', 'branch/x')).toBeNull();
   });
 });
 
