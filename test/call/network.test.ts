@@ -11,7 +11,7 @@ function network(allowsPrivate: boolean) {
     },
   });
   const bindings = { ORDERS: by('binding'), DB: { prepare: () => null }, NAME: 'text', NOTHING: undefined };
-  return { seen, ...appNetwork(bindings, { ...by('network'), allowsPrivate }) };
+  return { seen, way: appNetwork(bindings, { ...by('network'), allowsPrivate }) };
 }
 
 const PRIVATE = [
@@ -34,54 +34,54 @@ const PRIVATE = [
 
 describe('the address of an app', () => {
   test.each(PRIVATE)('%s may not be called by a deployment (SF-10, AP-28)', async (url) => {
-    const { refusal, fetch, seen } = network(false);
-    expect(refusal(url)).toMatch(/is not a public address/);
-    await expect(fetch(url, { method: 'POST' })).rejects.toThrow('is not a public address');
+    const { way, seen } = network(false);
+    expect(way.refusal(url)).toMatch(/is not a public address/);
+    await expect(way.fetch(url, { method: 'POST' })).rejects.toThrow('is not a public address');
     expect(seen).toEqual([]);
   });
 
   test.each(PRIVATE)('%s may be called in development, or where the deployment allows it', async (url) => {
-    expect(network(true).refusal(url)).toBeNull();
+    expect(network(true).way.refusal(url)).toBeNull();
   });
 
   test('is https, unless the deployment allows more (AP-28)', () => {
-    expect(network(false).refusal('http://app.example/api/inngest')).toMatch(/^expected https/);
-    expect(network(false).refusal('https://app.example/api/inngest')).toBeNull();
-    expect(network(true).refusal('http://app.example/api/inngest')).toBeNull();
+    expect(network(false).way.refusal('http://app.example/api/inngest')).toMatch(/^expected https/);
+    expect(network(false).way.refusal('https://app.example/api/inngest')).toBeNull();
+    expect(network(true).way.refusal('http://app.example/api/inngest')).toBeNull();
   });
 
   test.each(['ftp://a.example/', 'file:///etc/passwd', 'nonsense', ''])('is never "%s"', (url) => {
-    expect(network(true).refusal(url)).toMatch(/http/);
+    expect(network(true).way.refusal(url)).toMatch(/http/);
   });
 });
 
 describe('a call', () => {
   test('goes over the network, and follows no redirect by itself', async () => {
-    const { fetch, seen } = network(false);
-    await fetch('https://app.example/api/inngest?fnId=a', { method: 'PUT', body: '{}' });
+    const { way, seen } = network(false);
+    await way.fetch('https://app.example/api/inngest?fnId=a', { method: 'PUT', body: '{}' });
     expect(seen).toEqual(['network PUT https://app.example/api/inngest?fnId=a manual']);
   });
 
   test('goes by the service binding that the host names, in any case of letters', async () => {
-    const { fetch, refusal, seen } = network(false);
+    const { way, seen } = network(false);
     const url = 'http://Orders.binding/api/inngest';
-    expect(refusal(url)).toBeNull();
-    await fetch(url, { method: 'POST', body: '{}' }, 'orders');
+    expect(way.refusal(url)).toBeNull();
+    await way.fetch(url, { method: 'POST', body: '{}' }, 'orders');
     expect(seen).toEqual(['binding POST http://orders.binding/api/inngest manual']);
   });
 
   test('reaches no binding that is none, or that is no service', () => {
     for (const name of ['other', 'db', 'name', 'nothing']) {
-      expect(network(true).refusal(`http://${name}.binding/`)).toBe(
+      expect(network(true).way.refusal(`http://${name}.binding/`)).toBe(
         `this Worker has no service binding ${name}`,
       );
     }
   });
 
   test('of another app does not reach a binding, say by a redirect', async () => {
-    const { fetch, seen } = network(true);
-    await expect(fetch('http://orders.binding/', {})).rejects.toThrow('only its own app');
-    await expect(fetch('http://orders.binding/', {}, 'mail')).rejects.toThrow('only its own app');
+    const { way, seen } = network(true);
+    await expect(way.fetch('http://orders.binding/', {})).rejects.toThrow('only its own app');
+    await expect(way.fetch('http://orders.binding/', {}, 'mail')).rejects.toThrow('only its own app');
     expect(seen).toEqual([]);
   });
 });

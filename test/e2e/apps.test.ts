@@ -63,21 +63,23 @@ async function until<Value>(what: string, look: () => Promise<Value | null>): Pr
   throw new Error(`${what} did not happen\n${server.output}`);
 }
 
-const get = async <Body>(path: string): Promise<Body> =>
-  (await fetch(server.url + path)).json() as Promise<Body>;
+async function list(path: string): Promise<object[]> {
+  const response = await fetch(server.url + path);
+  return ((await response.json()) as { data: object[] }).data;
+}
+
+function present(found: object[]): object[] | null {
+  return found.length > 0 ? found : null;
+}
 
 test('an app that the local command is told of is synced, and its functions start (DS-6, DS-14)', async () => {
-  const { data } = await until('the sync', async () => {
-    const apps = await get<{ data: { name: string; url: string }[] }>('/v1/apps');
-    return apps.data.length > 0 ? apps : null;
-  });
-  expect(data).toMatchObject([{ name: 'far', url: expect.not.stringContaining('deployId') as string }]);
+  const apps = await until('the sync', async () => present(await list('/v1/apps')));
+  expect(apps).toMatchObject([{ name: 'far', url: expect.not.stringContaining('deployId') as string }]);
   expect(server.output).toContain('synced as "far"');
   const sent = await fetch(`${server.url}/e/key`, { method: 'POST', body: '{"name":"far/hello","data":{}}' });
   const { ids } = (await sent.json()) as { ids: string[] };
-  const runs = await until('the start of the run', async () => {
-    const found = await get<{ data: unknown[] }>(`/v1/events/${ids[0]}/runs`);
-    return found.data.length > 0 ? found.data : null;
-  });
+  const runs = await until('the start of the run', async () =>
+    present(await list(`/v1/events/${ids[0]}/runs`)),
+  );
   expect(runs).toHaveLength(1);
 });
