@@ -70,6 +70,7 @@ function runDeps(env: Env, known: FunctionConfig[], codes: Map<string, EmbeddedC
   const intake = sendDeps(parts);
   return {
     clock: parts.clock,
+    timer: parts.timer,
     log: parts.log,
     freeze: async ({ env: environment, functionId, startAt, registry }) => {
       const config = (await parts.functions.find(environment, functionId, registry))?.config;

@@ -6,6 +6,7 @@
  * in memory here may be lost at any moment: the journal and the alarm are enough to go on.
  */
 import type { Caller, RunHandle } from '../src/call/caller.ts';
+import { within, type Timer } from '../src/ingest/patience.ts';
 import { never } from '../src/lib/never.ts';
 import type { SerializedError } from '../src/protocol/error.ts';
 import { eventView, type StoredEvent } from '../src/protocol/event.ts';
@@ -35,6 +36,9 @@ import { runTrace, runView } from '../src/run/view.ts';
 /** When an alarm could not do its work, or the end of a run could not be reported, it is tried again this much later. */
 const AGAIN = 5 * SECOND;
 
+/** How long whoever starts a run waits for its end. It keeps other starts waiting, and saves a message and writes of the index. */
+const PATIENCE = 20;
+
 /** The stored part of a run, and its one alarm. */
 export interface JournalPort {
   /** Null for an object in which no run has started. */
@@ -57,6 +61,7 @@ export interface JournalPort {
 export interface OwnerDeps {
   journal: JournalPort;
   clock: Clock;
+  timer: Timer;
   log: Log;
   caller(run: RunHandle): Caller;
   /** What a run that starts so is frozen with (FN-11). */
@@ -81,6 +86,9 @@ export class RunOwner implements RunRpc, RunHandle {
   readonly #apply: typeof apply;
   state: RunState | null;
   readonly settled: string[];
+  readonly #ended = Promise.withResolvers<void>();
+  /** Calls of `start` that wait for the end. Its event is not dispatched before one of them was answered: that is as good as a report. */
+  #asking = 0;
 
   constructor(deps: OwnerDeps) {
     this.#deps = deps;
@@ -92,14 +100,15 @@ export class RunOwner implements RunRpc, RunHandle {
     this.#caller = deps.caller(this);
   }
 
-  async start(request: RunStart): Promise<void> {
-    if (this.state !== null) return;
-    const start = runStart.parse(request);
-    const { runId, env, functionId, events, queuedAt, startAt, parent } = start;
-    const eventIds = events.map((event) => event.internalId);
-    const own = { runId, env, functionId, eventIds, queuedAt, parent: parent ?? null };
-    const config = { ...own, ...(await this.#deps.freeze(start)) };
-    if (this.state === null) this.#feedAll([{ type: 'started', config, startAt }], events);
+  /** Most runs that only compute, and many others, end while this is waited for. Everyone who asks is told of that end. */
+  async start(request: RunStart): Promise<RunEnding | null> {
+    if (this.state === null) await this.#begin(request);
+    if (this.state?.run.end === null) {
+      this.#asking++;
+      await within(this.#ended.promise, PATIENCE, this.#deps.timer);
+      this.#asking--;
+    }
+    return this.#ending();
   }
 
   async cancel(): Promise<'cancelled' | 'ended' | 'unknown'> {
@@ -130,13 +139,17 @@ export class RunOwner implements RunRpc, RunHandle {
   }
 
   async resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'> {
-    return this.answer(key, { ok: true, data: JSON.stringify(eventView(event)) });
+    return this.#answered(key, { ok: true, data: JSON.stringify(eventView(event)) }, event);
   }
 
   async answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'> {
-    const step = this.state?.steps.get(key);
+    return this.#answered(key, answer, null);
+  }
+
+  #answered(id: string, answer: StepAnswer, event: StoredEvent | null): 'taken' | 'gone' {
+    const step = this.state?.steps.get(id);
     if (this.state?.run.end !== null || step?.state !== 'waiting') return 'gone';
-    this.feed({ type: 'answered', id: key, answer });
+    this.feed({ type: 'answered', id, answer, ...(event === null ? {} : { event: event.internalId }) });
     return 'taken';
   }
 
@@ -222,7 +235,8 @@ export class RunOwner implements RunRpc, RunHandle {
 
   /** If this is lost, the sweep asks the object instead: the run's row in the index stays open until it is told. */
   async #report(): Promise<void> {
-    const ending = this.#ending();
+    this.#ended.resolve();
+    const ending = this.#asking > 0 ? null : this.#ending();
     if (ending === null) return;
     try {
       await this.#deps.report(ending);
@@ -248,7 +262,7 @@ export class RunOwner implements RunRpc, RunHandle {
         await this.#deps.waits.listen([asked.wait]);
         const found = await this.#deps.waits.expire(env, event, runId, key);
         const data = found === null ? 'null' : JSON.stringify(eventView(found));
-        this.feed({ type: 'answered', id: key, answer: { ok: true, data } });
+        this.#answered(key, { ok: true, data }, found);
         return;
       }
       this.feed({ type: 'acknowledged', key });
@@ -282,5 +296,15 @@ export class RunOwner implements RunRpc, RunHandle {
     }
     const wait = waitOf(state, this.#journal.events(), key);
     return wait && { wait };
+  }
+
+  async #begin(request: RunStart): Promise<void> {
+    const start = runStart.parse(request);
+    const { runId, env, functionId, events, queuedAt, startAt, parent } = start;
+    const eventIds = events.map((event) => event.internalId);
+    const own = { runId, env, functionId, eventIds, queuedAt, parent: parent ?? null };
+    const config: RunConfig = { ...own, ...(await this.#deps.freeze(start)) };
+    // Another start may have been quicker.
+    if (this.state === null) this.#feedAll([{ type: 'started', config, startAt }], events);
   }
 }

@@ -10,7 +10,7 @@ import type { RunStart, StepAnswer } from '../src/protocol/run.ts';
 import { Journal } from './journal.ts';
 import { RunOwner, type OwnerDeps } from './owner.ts';
 
-export type RunDeps = EmbeddedDeps & Pick<OwnerDeps, 'clock' | 'log' | 'freeze' | 'waits' | 'emit'>;
+export type RunDeps = EmbeddedDeps & Pick<OwnerDeps, 'clock' | 'timer' | 'log' | 'freeze' | 'waits' | 'emit'>;
 
 /** @param dependencies made once per object, from its bindings. */
 export function runObject(dependencies: (env: Env) => RunDeps) {

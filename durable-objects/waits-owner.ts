@@ -39,6 +39,8 @@ import { WaitRows, type Parcel, type WaitKey } from './waits-rows.ts';
 interface History {
   /** Newest first, by internal id. */
   listEvents(query: EventQuery): Promise<EventRecord[]>;
+  /** Events that are stored later than this are delivered. */
+  expectWaits(env: string, name: string): Promise<void>;
 }
 
 export interface WaitsDeps {
@@ -103,6 +105,8 @@ export class WaitsOwner implements WaitsRpc {
   readonly #looks = new Map<string, Look>();
   /** Matches whose run is being told now. */
   readonly #sending = new Set<string>();
+  /** Dispatch knows that events of this name are to be delivered. Before it does, no look at the history is worth anything. */
+  #isExpected = false;
   /** When the alarm is due; undefined until the platform was asked. */
   #armed: number | null | undefined;
   #sweptAt = -Infinity;
@@ -299,6 +303,8 @@ export class WaitsOwner implements WaitsRpc {
     const [first] = looks;
     if (first === undefined || from >= to) return;
     const { env, event: name } = first.wait;
+    if (!this.#isExpected) await this.#deps.history.expectWaits(env, name);
+    this.#isExpected = true;
     const query = { env, name, receivedAfter: from - 1, receivedBefore: to, limit: PAGE };
     let cursor: string | undefined;
     do {

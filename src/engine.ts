@@ -8,6 +8,7 @@ import { baseHeaders } from './api/headers.ts';
 import { compose, type Parts } from './compose.ts';
 import { consumeRuns } from './dispatch/close.ts';
 import { consumeEvents } from './dispatch/consume.ts';
+import { promptDispatch } from './dispatch/prompt.ts';
 import { parseConfig, type Config, type Env } from './env.ts';
 import { within } from './ingest/patience.ts';
 import { PATIENCE } from './ingest/durable.ts';
@@ -65,7 +66,7 @@ function prepare(
   const settings = readSettings(env, overrides);
   if ('problem' in settings) return settings;
   const parts = compose(env, functions, { ...overrides, config: settings });
-  const intake = { ...parts, arm: armOnce(parts) };
+  const intake = { ...parts, prompt: promptDispatch(parts), arm: armOnce(parts) };
   const app = api({ ...parts, ...signatures(settings, parts.clock), keys: settings, intake, version });
   return { parts, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
 }

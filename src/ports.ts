@@ -8,6 +8,7 @@ import type { SkippedTicks } from './protocol/rpc.ts';
 import type { Wait } from './protocol/wait.ts';
 import type {
   RunCheck,
+  RunEnding,
   RunStart,
   RunStatus,
   RunSummary,
@@ -37,7 +38,7 @@ export interface Seal {
   open(sealed: string, env: string): Promise<EventView['user']>;
 }
 
-/** A run that dispatch is about to start, for the index: it is open there until its summary arrives. */
+/** A run that goes on after dispatch has started it, or tried to, for the index: it is open there until its summary arrives. */
 export interface QueuedRun {
   runId: string;
   env: string;
@@ -48,6 +49,33 @@ export interface QueuedRun {
   /** When a sweep should first ask the run's object how it stands. */
   checkAt: number;
 }
+
+/** An event on its way into the store. */
+export interface Arrival {
+  event: StoredEvent;
+  /** Whether dispatch has anything to do for it, e.g. runs to start. If not, and nobody waits for its name, it is stored as dispatched. */
+  isHeard: boolean;
+  /** Of the registry that this was found out with. When it is not the current one the event is not stored as dispatched. */
+  version: number;
+}
+
+/** What dispatch has brought about, to be written as one. */
+export interface Settlement {
+  /** Events about the ends of runs, to be stored. */
+  arrivals?: Arrival[];
+  /** Runs that ended: closes their rows, or makes them where they are missing. */
+  ended?: RunSummary[];
+  /** Runs that go on. No row is made for a run of an event that is dispatched already, and a row that is there stays as it is. */
+  open?: QueuedRun[];
+  /** Internal ids of events for which nothing is left to do. */
+  dispatched?: string[];
+}
+
+/**
+ * Events that are to be dispatched, by their internal ids; whether somebody may wait for their name; and whether what they start was
+ * planned with the functions of now.
+ */
+export type Admitted = Map<string, { isAwaited: boolean; isCurrent: boolean }>;
 
 export interface EventQuery {
   env: string;
@@ -102,25 +130,16 @@ export interface Store {
    * within 24 h is stored as a duplicate and never dispatched.
    */
   insertEvents(events: StoredEvent[], now: number): Promise<void>;
-  /**
-   * The same as `insertEvents`, and for those of the events that are neither dispatched nor duplicates: opens a row for each of the
-   * runs that they start. Answers the internal ids of these events. `stale`: the environment's functions are not those any more that
-   * the runs were planned with, and no rows were opened.
-   */
-  admit(
-    events: StoredEvent[],
-    runs: QueuedRun[],
-    now: number,
-    planned?: { env: string; version: number },
-  ): Promise<Set<string> | 'stale'>;
-  /** These events have had all their runs started. */
-  markDispatched(internalIds: string[], now: number): Promise<void>;
+  /** The same as `insertEvents`; answers which of the events are neither dispatched nor duplicates. */
+  admit(arrivals: Arrival[], now: number): Promise<Admitted>;
+  /** Answers which of the arrivals are to be dispatched. */
+  settle(settlement: Settlement, now: number): Promise<Admitted>;
+  /** From now on somebody may wait for events of this name. */
+  expectWaits(env: string, name: string): Promise<void>;
   /** One more failure of each of these events; answers how many each has had. Those with nothing left to do are not counted and not answered. */
   countFailure(internalIds: string[]): Promise<Map<string, number>>;
   /** These events can never be dispatched; the reason is kept with them. */
   markDead(internalIds: string[], reason: string, now: number): Promise<void>;
-  /** Runs that ended: closes their rows, or makes them where they are missing. */
-  closeRuns(runs: RunSummary[]): Promise<void>;
 
   loadEvents(internalIds: string[]): Promise<StoredEvent[]>;
   findEvent(env: string, internalId: string): Promise<EventRecord | null>;
@@ -144,8 +163,11 @@ export interface Store {
 
 /** The run objects. */
 export interface Runs {
-  /** Durable when it resolves; a repeat changes nothing. */
-  start(run: RunStart): Promise<void>;
+  /**
+   * Durable when it resolves; a repeat changes nothing. Waits a moment for the end of the run: if it answers that, nobody else is told of
+   * it; null: the run will report its end itself.
+   */
+  start(run: RunStart): Promise<RunEnding | null>;
   /** `ended` when the run had ended before (CX-30). */
   cancel(runId: string): Promise<'cancelled' | 'ended' | 'unknown'>;
   read(runId: string): Promise<RunView | null>;
@@ -193,7 +215,7 @@ export interface Catalog {
 
 /** The functions that an environment has. */
 export interface Functions {
-  /** What is known here, at once: may be behind, which `Store.admit` finds out. */
+  /** What is known here, at once: may be behind, which the store finds out (`Admitted`). */
   known(env: string): Catalog;
   /** As they are now. */
   load(env: string): Promise<Catalog>;

@@ -12,11 +12,12 @@ export function waitOf({ config, steps }: RunState, events: StoredEvent[], key: 
   const cancel = key.startsWith('cancel:') ? config.cancelOn[Number(key.slice('cancel:'.length))] : undefined;
   const step = steps.get(key);
   const ask = step?.state === 'waiting' && step.ask?.for === 'event' ? step.ask : undefined;
-  const base = { env: config.env, runId: config.runId, key, except: config.eventIds };
+  const base = { env: config.env, runId: config.runId, key };
   if (cancel !== undefined) {
     const { event, expression, until } = cancel;
     return {
       ...base,
+      except: config.eventIds,
       kind: 'cancel',
       event,
       expression,
@@ -27,10 +28,12 @@ export function waitOf({ config, steps }: RunState, events: StoredEvent[], key: 
     };
   }
   if (ask === undefined || step?.state !== 'waiting') return null;
-  const { event, expression } = ask;
+  const { event, expression, after } = ask;
   const since = ask.since ?? events[0]?.receivedAt ?? config.queuedAt;
   return {
     ...base,
+    // A loop of waits that look back gets every event, and each once.
+    except: [...config.eventIds, ...gotBefore(steps, after)],
     kind: 'resume',
     event,
     expression,
@@ -38,6 +41,13 @@ export function waitOf({ config, steps }: RunState, events: StoredEvent[], key: 
     until: step.due,
     given: given(expression, events),
   };
+}
+
+/** Those of waits that were over before this one began: waits side by side get the same event (WE-11). */
+function gotBefore(steps: RunState['steps'], after: number): string[] {
+  return [...steps.values()].flatMap((step) =>
+    step.state === 'settled' && step.order < after && step.got !== undefined ? [step.got] : [],
+  );
 }
 
 /** What the expression reads of the run's own event; nothing else of it leaves the run. */

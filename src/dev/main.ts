@@ -3,7 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { connect } from 'node:net';
-import { setInterval, setTimeout as wait } from 'node:timers/promises';
+import { setTimeout as wait } from 'node:timers/promises';
 import { Discovery, PORTS, type World } from './discovery.ts';
 import { HELP, type Options, readOptions } from './options.ts';
 
@@ -44,9 +44,11 @@ async function lookForApps({ apps, discovers, pollInterval, ...options }: Option
   const discovery = new Discovery(localWorld(`http://127.0.0.1:${port}`), { named: apps, ports });
   if (ports.length + apps.length === 0) return;
   await isUp(port);
-  await discovery.round();
-  if (pollInterval === 0) return;
-  for await (const _ of setInterval(pollInterval * 1_000)) await discovery.round();
+  for (;;) {
+    await discovery.round();
+    if (pollInterval === 0) return;
+    await wait(pollInterval * 1_000);
+  }
 }
 
 async function isUp(port: number): Promise<void> {

@@ -1,16 +1,16 @@
 /**
- * The consumer of RUNS: what follows from the end of runs. Whoever invoked the run is told, its end is announced by events, and last
- * its row in the index is closed: as long as that is open a sweep asks the run again, so nothing of this is lost.
+ * The consumer of RUNS: what follows from the end of runs that went on for a while. Whoever invoked the run is told; then its row in the
+ * index is closed and the events about its end are stored, in one batch: as long as the row is open a sweep asks the run again, so
+ * nothing of this is lost.
  */
 import { runsMessage } from '../protocol/message.ts';
 import type { RunEnding } from '../protocol/run.ts';
-import type { Runs, Store } from '../ports.ts';
+import type { Runs } from '../ports.ts';
+import { carryOut, type CarryDeps, settleEnds, tellParents } from './carry-out.ts';
 import { bury, type DeliveryDeps, giveBack, issueText, type Message } from './delivery.ts';
 import { inPool } from './pool.ts';
-import { dispatchWave, type WaveDeps } from './wave.ts';
 
-export type EndingDeps = WaveDeps & { runs: Pick<Runs, 'answer'>; store: Store };
-export type RunsDeps = EndingDeps & DeliveryDeps & { runs: Pick<Runs, 'check'> };
+export type RunsDeps = CarryDeps & DeliveryDeps & { runs: Pick<Runs, 'check'> };
 
 const AT_ONCE = 24;
 
@@ -50,20 +50,12 @@ async function close(deps: RunsDeps, endings: RunEnding[], ids: string[]): Promi
   }
 }
 
-/** Every part may be repeated. Rejects when a part was not done; then the rows stay open. */
-export async function concludeRuns(deps: EndingDeps, endings: RunEnding[]): Promise<void> {
+/** Every part may be repeated. Rejects when a part was not done; then those rows stay open. */
+export async function concludeRuns(deps: CarryDeps, endings: RunEnding[]): Promise<void> {
   if (endings.length === 0) return;
-  await inPool(
-    endings.flatMap((ending) => ending.parent ?? []),
-    AT_ONCE,
-    ({ to, answer }) => deps.runs.answer(to.runId, to.key, answer),
-  );
-  const events = endings.flatMap((ending) => ending.events);
-  if (events.length > 0) {
-    const outcomes = await dispatchWave(deps, events, AT_ONCE);
-    // What is only not dispatched is stored, and found by a sweep.
-    if ([...outcomes.values()].some((outcome) => outcome.is === 'store'))
-      throw new Error('the store did not take the events');
-  }
-  await deps.store.closeRuns(endings.map((ending) => ending.summary));
+  const told = await tellParents(deps, endings);
+  const { plans, admitted } = await settleEnds(deps, told);
+  // What of these fails is stored, and found by a sweep.
+  await carryOut(deps, plans, admitted, AT_ONCE, new Map());
+  if (told.length < endings.length) throw new Error('not everyone was told of the end of a run');
 }

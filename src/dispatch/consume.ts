@@ -8,7 +8,8 @@ import { eventsMessage } from '../protocol/message.ts';
 import { bury, type DeliveryDeps, giveBack, issueText, type Message } from './delivery.ts';
 import { giveUp } from './give-up.ts';
 import { chunks } from '../lib/chunks.ts';
-import { dispatchWave, type Outcomes, type WaveDeps } from './wave.ts';
+import type { Outcomes } from './carry-out.ts';
+import { dispatchWave, type WaveDeps } from './wave.ts';
 
 export type EventsDeps = WaveDeps & DeliveryDeps;
 
@@ -19,7 +20,7 @@ interface Parcel {
 }
 
 /** Events that came whole are small; those that came by id may have `limits.eventBytes` each, so few are in memory at once. */
-const WHOLE = { wave: 1_000, atOnce: 48 };
+const WHOLE = { wave: 250, atOnce: 48 };
 const BY_ID = { wave: 10, atOnce: 8 };
 const QUEUE = 'events';
 /** Deliveries of a message after which an id of no stored event is let go. If that event is stored after all, a sweep sends it. */

@@ -7,7 +7,7 @@ import { MINUTE } from '../lib/time.ts';
 import type { DeadMessage } from '../protocol/message.ts';
 import type { Clock, Log, Sender, Store } from '../ports.ts';
 import { chunks } from '../lib/chunks.ts';
-import type { Outcomes } from './wave.ts';
+import type { Outcomes } from './carry-out.ts';
 
 export interface GiveUpDeps {
   store: Pick<Store, 'countFailure' | 'markDead'>;

@@ -8,10 +8,11 @@ import { limits } from '../protocol/limits.ts';
 import type { EventsMessage } from '../protocol/message.ts';
 import type { RunEnding } from '../protocol/run.ts';
 import type { Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
-import { concludeRuns, type EndingDeps } from './close.ts';
+import type { CarryDeps } from './carry-out.ts';
+import { concludeRuns } from './close.ts';
 import { inPool } from './pool.ts';
 
-export interface SweepDeps extends EndingDeps {
+export interface SweepDeps extends CarryDeps {
   store: Store;
   events: Sender<EventsMessage>;
   runs: Pick<Runs, 'start' | 'answer' | 'check' | 'purge'>;

@@ -1,5 +1,6 @@
 /**
- * Where accepted events are safe (EA-10). Two places, told at the same time:
+ * Where accepted events are safe (EA-10). A small request goes to the store, and is dispatched at once when that took it (`prompt`).
+ * When it did not, or is late, and for all other requests there are two places, told at the same time:
  *
  *  - The store has them: accepted, whatever becomes of the message. A sweep sends what is not dispatched again.
  *  - The store fails, or says nothing for a while, and the queue has them whole: accepted. The consumer writes the rows.
@@ -20,6 +21,8 @@ export interface DurableDeps {
   events: Sender<EventsMessage>;
   timer: Timer;
   log: Log;
+  /** Stores events and dispatches them at once, if it has time for them (src/dispatch/prompt.ts). */
+  prompt?: (events: StoredEvent[], now: number) => { stored: Promise<boolean>; over: Promise<void> };
 }
 
 /** Keeps a promise going after the answer is out (`waitUntil`). */
@@ -27,6 +30,8 @@ export type Background = (work: Promise<unknown>) => void;
 
 /** How long the store, then either of the two places, may take. */
 export const PATIENCE = 3 * SECOND;
+/** After so long without an answer of the store the queue is told as well. */
+const PROMPT = SECOND / 2;
 const RETRY_AFTER_SECONDS = 5;
 
 export async function makeDurable(
@@ -36,6 +41,11 @@ export async function makeDurable(
   background: Background,
 ): Promise<void> {
   const { whole, byId } = pack(events);
+  if (byId.length === 0 && deps.prompt !== undefined) {
+    const { stored, over } = deps.prompt(events, now);
+    background(over);
+    if ((await within(stored, PROMPT, deps.timer)) === true) return;
+  }
   const store = () => answered(deps, 'store', () => deps.store.insertEvents(events, now));
   const queue = (messages: EventsMessage[]) => answered(deps, 'queue', () => deps.events.send(messages));
   if (byId.length > 0) {

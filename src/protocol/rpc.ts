@@ -1,11 +1,11 @@
 /** The calls that the objects answer. Arguments are parsed by the object; results are plain data. */
 import type { StoredEvent } from './event.ts';
-import type { RunCheck, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
+import type { RunCheck, RunEnding, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
 import type { Wait } from './wait.ts';
 
 /** One object per run, named by its run id. */
 export interface RunRpc {
-  start(run: RunStart): Promise<void>;
+  start(run: RunStart): Promise<RunEnding | null>;
   cancel(): Promise<'cancelled' | 'ended' | 'unknown'>;
   read(): Promise<RunView | null>;
   trace(): Promise<RunTrace | null>;

@@ -19,7 +19,7 @@ export const wait = z.object({
   since: z.number(),
   /** Events received at this moment or later do not. */
   until: z.number(),
-  /** Internal ids of the events that started the run: they never match its own waits (WE-17). */
+  /** Internal ids of events that do not count: those that started the run (WE-17), and those that its earlier waits got. */
   except: z.array(z.string()),
 });
 export type Wait = z.infer<typeof wait>;

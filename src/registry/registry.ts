@@ -1,6 +1,6 @@
 /**
  * The functions of an environment: those of this Worker, and those of apps elsewhere as they registered. Owns what of them is in
- * memory, which may be behind: whoever starts a run has the store compare versions (`Store.admit`).
+ * memory, which may be behind: whoever starts a run has the store compare versions (`Admitted`).
  */
 import { SECOND } from '../lib/time.ts';
 import type { FunctionConfig } from '../protocol/function.ts';

@@ -40,7 +40,7 @@ export function apply(state: RunState | null, input: RunInput, now: number): Tra
     case 'acknowledged':
       return acknowledged(state, input.key);
     case 'answered':
-      return answered(state, input.id, input.answer, now);
+      return answered(state, input, now);
     case 'askAgain':
       return askAgain(state, now);
     case 'entryDue':

@@ -14,7 +14,7 @@ import { tooLarge } from './handler.ts';
 import { moment, tooLong } from './retry.ts';
 import { openAsk, type Ask, type RunState, type WaitingStep } from './state.ts';
 import { failedForGood, goOn, isOneTooMany, settlement, stepBase, stepLimit } from './settle.ts';
-import { nothing, type Transition } from './transition.ts';
+import { nothing, type RunInput, type Transition } from './transition.ts';
 
 /** A step that waits for somebody else is planned: it is in the journal before anybody is asked. */
 export function asks(state: RunState, op: WaitForEvent | InvokeFunction, now: number): Transition {
@@ -27,7 +27,7 @@ export function asks(state: RunState, op: WaitForEvent | InvokeFunction, now: nu
     state: 'waiting',
     attempt: 0,
     due: Math.max(due, now),
-    ask: askOf(op, now),
+    ask: askOf(state, op, now),
   };
   return {
     changes: {
@@ -39,10 +39,10 @@ export function asks(state: RunState, op: WaitForEvent | InvokeFunction, now: nu
   };
 }
 
-function askOf(op: WaitForEvent | InvokeFunction, now: number): Ask {
+function askOf({ settled }: RunState, op: WaitForEvent | InvokeFunction, now: number): Ask {
   if (op.op === 'InvokeFunction') return { for: 'run', functionId: op.functionId };
   const since = op.lookBack === 'run' ? null : now - op.lookBack;
-  return { for: 'event', event: op.event, expression: op.expression, since };
+  return { for: 'event', event: op.event, expression: op.expression, since, after: settled };
 }
 
 function askTooLong({ op }: WaitForEvent | InvokeFunction): SerializedError {
@@ -62,21 +62,23 @@ export function acknowledged(state: RunState, key: string): Transition {
 }
 
 /** Only the step's first answer counts, and only while it waits. */
-export function answered(state: RunState, id: string, answer: StepAnswer, now: number): Transition {
+export function answered(state: RunState, { id, answer, event }: Answered, now: number): Transition {
   const step = state.steps.get(id);
   if (step?.state !== 'waiting' || step.ask === undefined) return nothing;
   const size = utf8Length(answer.data);
-  if (answer.ok && size <= limits.outputBytes) return settled(state, step, true, answer.data, now);
-  const error = answer.ok ? JSON.stringify(tooLarge('StepOutputTooLarge', 'the answer', size)) : answer.data;
-  return settled(state, step, false, error, now);
+  const fits = !answer.ok || size <= limits.outputBytes;
+  const error = () => JSON.stringify(tooLarge('StepOutputTooLarge', 'the answer', size));
+  return answerWith(state, step, fits ? answer : { ok: false, data: error() }, now, event);
 }
 
-function settled(
+type Answered = Extract<RunInput, { type: 'answered' }>;
+
+function answerWith(
   state: RunState,
   { ask: _, ...step }: WaitingStep,
-  ok: boolean,
-  data: string,
+  { ok, data }: StepAnswer,
   now: number,
+  event?: string,
 ): Transition {
   const { id, name, op, seq, startedAt, late } = step;
   const failures = ok
@@ -91,6 +93,7 @@ function settled(
     late,
     failures,
     ...settlement(state, ok, utf8Length(data), now),
+    ...(event === undefined ? {} : { got: event }),
   };
   return goOn(state, { step: { step: done, data }, acknowledged: id }, now);
 }
@@ -104,7 +107,8 @@ export function askDue(state: RunState, step: WaitingStep, ask: Ask, now: number
     };
   }
   const message = `the invoked function "${ask.functionId}" did not end in time; its run goes on`;
-  return settled(state, step, false, JSON.stringify({ name: 'NonRetriableError', message }), now);
+  const data = JSON.stringify({ name: 'NonRetriableError', message });
+  return answerWith(state, step, { ok: false, data }, now);
 }
 
 /** Everything that is asked for and may not have been heard. */

@@ -64,9 +64,12 @@ interface StepBase {
   late: number;
 }
 
-/** What somebody else was asked for. `since`: events received from then on count; null: from the one on that started the run. */
+/**
+ * What somebody else was asked for. `since`: events received from then on count; null: from the one on that started the run. `after`: how
+ * many steps were settled at that moment; what these have got of events, this one does not get again.
+ */
 export type Ask =
-  | { for: 'event'; event: string; expression: string | null; since: number | null }
+  | { for: 'event'; event: string; expression: string | null; since: number | null; after: number }
   | { for: 'run'; functionId: string };
 
 /**
@@ -82,6 +85,8 @@ export type SettledStep = StepBase & {
   order: number;
   endedAt: number;
   size: number;
+  /** Internal id of the event that a wait got. */
+  got?: string;
 };
 
 export type Step = WaitingStep | SettledStep;

@@ -21,8 +21,8 @@ export type RunInput =
   | { type: 'cancelled' }
   /** What was asked for under this key (a step's id, or `cancel:<n>`) is on its way. */
   | { type: 'acknowledged'; key: string }
-  /** The answer to a step that asked: JSON text. */
-  | { type: 'answered'; id: string; answer: StepAnswer }
+  /** The answer to a step that asked: JSON text. `event`: internal id of the one that a wait got. */
+  | { type: 'answered'; id: string; answer: StepAnswer; event?: string }
   /** After a restart nobody knows what was acknowledged: everything is asked again. */
   | { type: 'askAgain' }
   /** Timers, listed by `dueInputs`. */

@@ -57,7 +57,8 @@ type WaitForEventOptions<Events, Own extends string, Name extends string> = {
   timeout: Timeout;
   /**
    * How far back events count that came before the wait began, so that one which was quicker than this run is not missed. Default:
-   * `"run"`, since the event that started the run; `0` for none.
+   * `"run"`, since the event that started the run; `0` for none. What an earlier wait of the run has got does not count again: waits
+   * in a loop get every event, each once.
    */
   lookBack?: Duration | undefined;
 } & MatchOrIf<MatchPath<Events, Own, Name>>;

@@ -61,7 +61,7 @@ export function d1Apps(d1: D1Database): Apps {
 }
 
 /** Of the environment's registry. */
-export function versionOf(env: string): SQL<number> {
+export function versionOf(env: string | SQL): SQL<number> {
   return sql<number>`(select coalesce(max(revision), 0) from app where app.env = ${env})`;
 }
 

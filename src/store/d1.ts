@@ -1,9 +1,8 @@
 /** The store on D1. Every method is one statement or one batch, which D1 runs as one transaction. */
-import { eq, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/d1';
-import type { Store } from '../ports.ts';
-import { versionOf } from './apps.ts';
-import { runBatch } from './batch.ts';
+import type { Admitted, Arrival, Settlement, Store } from '../ports.ts';
+import type { StoredEvent } from '../protocol/event.ts';
+import { type Database, runBatch } from './batch.ts';
 import * as events from './events.ts';
 import { expire } from './expire.ts';
 import * as runs from './runs.ts';
@@ -13,27 +12,14 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
   const db = drizzle(d1);
   return {
     async insertEvents(stored, now) {
-      await runBatch(db, events.storeEvents(db, stored, now));
+      await runBatch(db, events.storeEvents(db, stored.map(heard), now));
     },
-    async admit(stored, queued, now, planned) {
-      if (stored.length === 0) return new Set();
-      const internalIds = stored.map((event) => event.internalId);
-      const isCurrent = planned === undefined ? sql`true` : eq(versionOf(planned.env), planned.version);
-      const writes = [...events.storeEvents(db, stored, now), ...runs.openRuns(db, queued, isCurrent)];
-      const results = await runBatch(db, [...writes, events.openAmong(db, internalIds, isCurrent)]);
-      const rows = results.at(-1) as { internalId: string; isCurrent: number }[];
-      if (rows.some((row) => row.isCurrent === 0)) return 'stale';
-      return new Set(rows.map((row) => row.internalId));
-    },
-    async markDispatched(internalIds, now) {
-      await runBatch(db, events.settleEvents(db, internalIds, now, null));
-    },
+    admit: (arrivals, now) => write(db, { arrivals }, now),
+    settle: (settlement, now) => write(db, settlement, now),
+    expectWaits: (env, name) => events.expectWaits(db, env, name),
     countFailure: (internalIds) => events.countFailure(db, internalIds),
     async markDead(internalIds, reason, now) {
       await runBatch(db, events.settleEvents(db, internalIds, now, reason));
-    },
-    async closeRuns(summaries) {
-      await runBatch(db, runs.closeRuns(db, summaries));
     },
     async scheduleChecks(checks) {
       await runBatch(db, runs.scheduleChecks(db, checks));
@@ -51,4 +37,36 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
       await runBatch(db, runs.forgetRuns(db, runIds));
     },
   };
+}
+
+function heard(event: StoredEvent): Arrival {
+  return { event, isHeard: true, version: 0 };
+}
+
+/** In this order: rows are opened for the runs of events that are not dispatched yet. */
+async function write(
+  db: Database,
+  { arrivals = [], ended = [], open = [], dispatched = [] }: Settlement,
+  now: number,
+): Promise<Admitted> {
+  const writes = [
+    ...events.storeEvents(db, arrivals, now),
+    ...runs.closeRuns(db, ended),
+    ...runs.openRuns(db, open),
+    ...events.settleEvents(db, dispatched, now, null),
+  ];
+  if (arrivals.length === 0) {
+    await runBatch(db, writes);
+    return new Map();
+  }
+  const internalIds = arrivals.map(({ event }) => event.internalId);
+  const results = await runBatch(db, [...writes, events.openAmong(db, internalIds)]);
+  const rows = results.at(-1) as { internalId: string; isAwaited: number; version: number }[];
+  const planned = new Map(arrivals.map(({ event, version }) => [event.internalId, version]));
+  return new Map(
+    rows.map(({ internalId, isAwaited, version }) => [
+      internalId,
+      { isAwaited: isAwaited === 1, isCurrent: planned.get(internalId) === version },
+    ]),
+  );
 }

@@ -9,19 +9,24 @@ import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, type SQL, sql } from 
 import { splitText } from '../lib/json.ts';
 import { FINISHED, type StoredEvent } from '../protocol/event.ts';
 import { limits } from '../protocol/limits.ts';
-import type { EventQuery, EventRecord } from '../ports.ts';
+import type { Arrival, EventQuery, EventRecord } from '../ports.ts';
+import { versionOf } from './apps.ts';
 import { type Database, jsonChunks, type Statement } from './batch.ts';
-import { event, eventKey, eventPart } from './schema.ts';
+import { awaited, event, eventKey, eventPart } from './schema.ts';
 import { idsReceived } from './window.ts';
 
 type EventRow = typeof event.$inferSelect;
 type PartRow = typeof eventPart.$inferSelect;
 
-export function storeEvents(db: Database, events: readonly StoredEvent[], now: number): Statement[] {
-  const rows = distinct(events).map(({ data, user, v, source, target, ...columns }) => ({
-    ...columns,
-    body: JSON.stringify({ data, user, v, source, target }),
-  }));
+export function storeEvents(db: Database, arrivals: readonly Arrival[], now: number): Statement[] {
+  const rows = distinct(arrivals).map(
+    ({ event: { data, user, v, source, target, ...columns }, isHeard, version }) => ({
+      ...columns,
+      isHeard,
+      version,
+      body: JSON.stringify({ data, user, v, source, target }),
+    }),
+  );
   const keys = rows.filter((row) => row.id !== undefined);
   const long = rows.filter((row) => row.body.length > limits.rowText);
   const parts = long.flatMap(({ internalId, body }) =>
@@ -64,7 +69,10 @@ function insertRows(db: Database, rows: string, now: number): Statement {
     .insert(event)
     .select(
       sql`select value ->> 'internalId', value ->> 'env', value ->> 'name', value ->> 'id', value ->> 'ts',
-          value ->> 'receivedAt', value ->> 'body', taken.internal_id, iif(taken.internal_id is null, null, ${now}), null, 0
+          value ->> 'receivedAt', value ->> 'body', taken.internal_id,
+          iif(taken.internal_id is null and (value ->> 'isHeard' or value ->> 'version' <> ${versionOf(sql`value ->> 'env'`)}
+            or ${isAwaited(sql`value ->> 'env'`, sql`value ->> 'name'`)}), null, ${now}),
+          null, 0
         from json_each(${rows})
         left join event_key as taken
           on taken.env = value ->> 'env' and taken.id = value ->> 'id' and taken.internal_id <> value ->> 'internalId'
@@ -73,15 +81,31 @@ function insertRows(db: Database, rows: string, now: number): Statement {
     .onConflictDoNothing({ target: event.internalId });
 }
 
-function distinct(events: readonly StoredEvent[]): StoredEvent[] {
+function distinct(arrivals: readonly Arrival[]): Arrival[] {
   const seen = new Set<string>();
-  return events.filter(({ internalId }) => !seen.has(internalId) && seen.add(internalId));
+  return arrivals.filter(({ event: { internalId } }) => !seen.has(internalId) && seen.add(internalId));
 }
 
-/** Which of these events have not been dispatched, and whether their plan is current. */
-export function openAmong(db: Database, internalIds: readonly string[], isCurrent: SQL) {
+/**
+ * In the batch that admits an event. A wait looks back at the history after its name was written down here, so it finds what was stored
+ * by then; what is stored later is admitted as awaited. None is missed.
+ */
+function isAwaited(env: SQL, name: SQL): SQL<number> {
+  return sql<number>`exists (select 1 from awaited where awaited.env = ${env} and awaited.name = ${name})`;
+}
+
+export async function expectWaits(db: Database, env: string, name: string): Promise<void> {
+  await db.batch([db.insert(awaited).values({ env, name }).onConflictDoNothing()]);
+}
+
+/** Which of these events have not been dispatched, with the version of their environment's registry. */
+export function openAmong(db: Database, internalIds: readonly string[]) {
   return db
-    .select({ internalId: event.internalId, isCurrent: sql<number>`${isCurrent}` })
+    .select({
+      internalId: event.internalId,
+      isAwaited: isAwaited(sql`event.env`, sql`event.name`),
+      version: versionOf(sql`event.env`),
+    })
     .from(event)
     .where(and(inArray(event.internalId, idList(internalIds)), isNull(event.dispatchedAt)));
 }

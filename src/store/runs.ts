@@ -1,13 +1,13 @@
 /** The index of runs. A row is open until `ended_at` is set, and never changes after that. */
-import { and, asc, eq, inArray, isNotNull, isNull, lte, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, inArray, isNotNull, isNull, lte, sql } from 'drizzle-orm';
 import { limits } from '../protocol/limits.ts';
 import type { RunSummary } from '../protocol/run.ts';
 import type { DueRun, QueuedRun, RunRecord } from '../ports.ts';
 import { type Database, jsonChunks, type Statement } from './batch.ts';
 import { event, run } from './schema.ts';
 
-/** Only for events that are still to be dispatched, and if their plan is current; a run whose summary came first stays closed. `cross` fixes the join's order. */
-export function openRuns(db: Database, runs: readonly QueuedRun[], isCurrent: SQL): Statement[] {
+/** Only for events that are still to be dispatched; a run whose summary came first stays closed. `cross` fixes the join's order. */
+export function openRuns(db: Database, runs: readonly QueuedRun[]): Statement[] {
   return jsonChunks(runs).map((chunk) =>
     db
       .insert(run)
@@ -16,7 +16,7 @@ export function openRuns(db: Database, runs: readonly QueuedRun[], isCurrent: SQ
             value ->> 'queuedAt', null, value ->> 'checkAt', null
           from json_each(${chunk})
           cross join event on event.internal_id = value ->> 'eventId'
-          where event.dispatched_at is null and ${isCurrent}`,
+          where event.dispatched_at is null`,
       )
       .onConflictDoNothing({ target: run.runId }),
   );

@@ -39,6 +39,16 @@ export const event = sqliteTable(
   ],
 );
 
+/** Names of events for which waits were ever registered: events of other names are dispatched without asking who waits for them. */
+export const awaited = sqliteTable(
+  'awaited',
+  {
+    env: text('env').notNull(),
+    name: text('name').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.env, table.name] })],
+);
+
 /** The pieces of long bodies, in order. Written and deleted together with their event, never changed. */
 export const eventPart = sqliteTable(
   'event_part',
@@ -66,7 +76,7 @@ export const eventKey = sqliteTable(
 );
 
 /**
- * The index of runs; the truth is in their objects. Opened by dispatch before it starts the run, closed once by the run's
+ * The index of runs; the truth is in their objects. Opened by dispatch when it has started the run, closed once by the run’s
  * summary, `check_at` moved by the sweep while open, deleted by the sweep when it has ended and expired.
  */
 export const run = sqliteTable(

@@ -71,9 +71,18 @@ describe('from request to run', () => {
     const e = engine();
     expect((await e.send({ name: 'a/b' })).status).toBe(200);
     await Promise.all(e.waited);
+    expect([...e.runs.started.values()].map((run) => run.functionId)).toEqual(['app-f']);
+    expect(e.events.sent).toEqual([]);
+  });
+
+  test('many events that were sent start their function by way of the queue (EVT-32)', async () => {
+    const e = engine();
+    await e.send(Array.from({ length: 9 }, () => ({ name: 'a/b' })));
+    await Promise.all(e.waited);
+    expect(e.runs.started.size).toBe(0);
     const messages = e.events.sent.map((body) => new TestMessage(body));
     await e.worker.queue(batch('stepwell-events', messages), {} as Env);
-    expect([...e.runs.started.values()].map((run) => run.functionId)).toEqual(['app-f']);
+    expect([...e.runs.started.values()].map((run) => run.functionId)).toEqual(Array(9).fill('app-f'));
     expect(messages[0]?.fate).toBe('acknowledged');
   });
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { HOUR } from '../../src/lib/time.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
 import { apiWorld, view } from './world.ts';
+import { closeRuns } from '../contracts/stored.ts';
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -183,7 +184,7 @@ describe('GET /v1/events/:id/runs', () => {
 
   test('answers its runs in the shape of the protocol (RA-11, RA-12)', async () => {
     const w = apiWorld();
-    await w.store.closeRuns([summary(idAt(7), '{"ok":true}')]);
+    await closeRuns(w.store, [summary(idAt(7), '{"ok":true}')]);
     const { body } = await w.get(`/v1/events/${idAt(1)}/runs`);
     expect(body.data).toEqual([
       {
@@ -205,7 +206,7 @@ describe('GET /v1/events/:id/runs', () => {
 
   test('reads an output that the index does not hold from the run', async () => {
     const w = apiWorld();
-    await w.store.closeRuns([summary(idAt(7), null)]);
+    await closeRuns(w.store, [summary(idAt(7), null)]);
     w.runs.views.set(idAt(7), view(idAt(7), { output: 'large' }));
     expect((await w.get(`/v1/events/${idAt(1)}/runs`)).body.data[0].output).toBe('large');
   });

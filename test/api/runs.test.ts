@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { RunTrace } from '../../src/protocol/run.ts';
 import { idAt, NOW } from '../ingest/world.ts';
 import { apiWorld, view } from './world.ts';
+import { closeRuns } from '../contracts/stored.ts';
 
 const iso = (ms: number): string => new Date(ms).toISOString();
 const RUN = idAt(7);
@@ -38,7 +39,7 @@ describe('GET /v1/runs/:id', () => {
     const w = apiWorld();
     if (found !== null) w.runs.views.set(RUN, found);
     const ids = { runId: RUN, env: 'production', functionId: 'app-f', eventId: idAt(1) };
-    await w.store.closeRuns([
+    await closeRuns(w.store, [
       { ...ids, status: 'Completed', queuedAt: NOW, endedAt: NOW + 1, output: '[1]' },
     ]);
     expect((await w.get(PATH)).body.data).toMatchObject({ run_id: RUN, status: 'Completed', output: [1] });
@@ -47,7 +48,7 @@ describe('GET /v1/runs/:id', () => {
   test('object and index agree on ids', async () => {
     const w = apiWorld();
     const ids = { runId: RUN, env: 'production', functionId: 'app-f', eventId: idAt(1) };
-    await w.store.closeRuns([
+    await closeRuns(w.store, [
       { ...ids, status: 'Completed', queuedAt: NOW, endedAt: NOW + 1, output: 'null' },
     ]);
     const indexed = (await w.get(PATH)).body.data;

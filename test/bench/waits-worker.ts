@@ -46,7 +46,7 @@ const BenchWaits = waitsObject(() => ({
   clock: systemClock,
   timer: systemTimer,
   log: consoleLog,
-  history: { listEvents: async () => [] },
+  history: { listEvents: async () => [], expectWaits: async () => undefined },
   waiters: { resume: async () => (told++, 'taken'), cancel: async () => told++ },
   view: ({ name, data, ts }) => ({ name, data, ts }),
 }));

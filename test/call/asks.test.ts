@@ -46,6 +46,23 @@ describe('step.waitForEvent in the run’s own object', () => {
     });
   });
 
+  test('what earlier waits of the run got does not count, what others get at the same time does (WE-11)', async () => {
+    const world = new World(async ({ step }) => {
+      const wait = (id: string) => step.waitForEvent(id, { event: 'shop/paid', timeout: '1h' });
+      await Promise.all([wait('first'), wait('beside it')]);
+      return wait('next');
+    });
+    await world.start();
+    for (const { key } of world.waits.listening.slice(0, 2)) await world.owner.resume(key, paid);
+    await world.quiet();
+    const own = world.owner.state?.config.eventIds ?? [];
+    expect(world.waits.listening.map((one) => one.except)).toEqual([
+      own,
+      own,
+      [...own, paid.internalId, paid.internalId],
+    ]);
+  });
+
   test('an expression that does not compile fails the run and names the step (WE-20)', async () => {
     const world = new World(waiting({ if: 'async.data.n = 1' }));
     await world.start();

@@ -123,11 +123,14 @@ export class World {
       startAt,
       queuedAt: NOW,
     };
-    await this.owner.start(request);
+    const answers = [await this.owner.start(request)];
     await this.quiet();
     // Whoever starts a run does it again until it is done.
-    await this.owner.start(request);
+    answers.push(await this.owner.start(request));
     await this.quiet();
+    // Its end is told by an answer or by a report.
+    const [ending] = answers.filter((answer) => answer !== null);
+    if (ending !== undefined && this.endings.length === 0) this.#told(ending);
     return this;
   }
 
@@ -192,6 +195,11 @@ export class World {
     life.owner = new RunOwner({
       journal: this.#mortal(life, journal),
       clock: { now: () => this.now },
+      // Nobody waits for the end of the run.
+      timer: (_ms, fire) => {
+        fire();
+        return () => undefined;
+      },
       log: { error: (message) => void this.errors.push(message) },
       caller: (run) => this.#caller(life, run),
       freeze: async () => ({
@@ -203,10 +211,7 @@ export class World {
         startWithin: this.#options.startWithin ?? null,
         finishWithin: this.#options.finishWithin ?? null,
       }),
-      report: async (ending) => {
-        this.endings.push(ending);
-        this.reported.push(ending.summary);
-      },
+      report: async (ending) => this.#told(ending),
       waits: this.waits,
       emit: async (emitted) => void this.emitted.push(emitted),
       abort: () => {
@@ -214,6 +219,11 @@ export class World {
       },
     });
     return life;
+  }
+
+  #told(ending: RunEnding): void {
+    this.endings.push(ending);
+    this.reported.push(ending.summary);
   }
 
   /** A journal whose object is lost at the transaction that the options name. */

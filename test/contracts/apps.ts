@@ -180,21 +180,38 @@ export function appsContract(name: string, make: () => Promise<{ apps: Apps; sto
       });
     });
 
-    test('runs that were planned with other functions than those of now are not opened, and their events stay', async () => {
+    test('an event that was planned with other functions than those of now stays to be dispatched, and says so', async () => {
       const internalId = '01KX0000000000000000000000';
       const event = { internalId, env: ENV, name: 'order/paid', data: {}, ts: NOW, receivedAt: NOW };
-      const run = { runId: internalId, env: ENV, functionId: 'orders-pack', eventId: internalId };
-      const rows = [{ ...run, queuedAt: NOW, checkAt: NOW }];
       await apps.sync(ENV, anApp(), [aFunction('orders-pack')], NOW);
+      await apps.sync('branch/x', anApp(), [], NOW);
       const { version } = await records();
-      expect(await store.admit([event], rows, NOW, { env: ENV, version: version - 1 })).toBe('stale');
-      expect(await store.runsOfEvent(ENV, internalId)).toEqual([]);
+      const quiet = (known: number) => ({ event, isHeard: false, version: known });
+      const open = (isCurrent: boolean) => new Map([[internalId, { isAwaited: false, isCurrent }]]);
+      expect(await store.admit([quiet(version - 1)], NOW)).toEqual(open(false));
       expect(await store.undispatched(LATER, 10)).toEqual([internalId]);
-      expect(await store.admit([event], rows, NOW, { env: ENV, version })).toEqual(new Set([internalId]));
-      expect(await store.runsOfEvent(ENV, internalId)).toHaveLength(1);
-      // Of what is dispatched nothing is planned any more, whoever asks.
-      await store.markDispatched([internalId], NOW);
-      expect(await store.admit([event], rows, NOW, { env: ENV, version: 0 })).toEqual(new Set());
+      expect(await store.admit([quiet(version)], NOW)).toEqual(open(true));
+      await store.settle({ dispatched: [internalId] }, NOW);
+      expect(await store.admit([quiet(0)], NOW)).toEqual(new Map());
+    });
+
+    test('an event that nobody listens to is dispatched at once only if that is known of all functions', async () => {
+      const ids = ['01KX0000000000000000000001', '01KX0000000000000000000002'];
+      const [first, second] = ids.map((internalId) => ({
+        event: { internalId, env: ENV, name: 'order/lost', data: {}, ts: NOW, receivedAt: NOW },
+        isHeard: false,
+      }));
+      if (first === undefined || second === undefined) throw new Error('two were made');
+      await apps.sync(ENV, anApp(), [], NOW);
+      const { version } = await records();
+      const admitted = await store.admit(
+        [
+          { ...first, version },
+          { ...second, version: 0 },
+        ],
+        NOW,
+      );
+      expect([...admitted.keys()]).toEqual([ids[1]]);
     });
   });
 }

@@ -7,6 +7,7 @@ import type { StoredEvent } from '../../src/protocol/event.ts';
 import { limits } from '../../src/protocol/limits.ts';
 import { DAY, HOUR, MINUTE } from '../../src/lib/time.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
+import { admit, closeRuns, markDispatched } from './stored.ts';
 
 /** What `make` gives the store as its retention. */
 export const RETENTION = 30 * DAY;
@@ -90,6 +91,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
     describe('finds duplicates', () => findsDuplicates(got));
     describe('lists events', () => listsEvents(got));
     describe('admits events to dispatch', () => admits(got));
+    describe('settles what came of events', () => settles(got));
     describe('counts failures', () => countsFailures(got));
     describe('sends again what is not dispatched', () => sweeps(got));
     describe('indexes runs', () => indexesRuns(got));
@@ -205,10 +207,10 @@ function keepsEvents(store: () => Store): void {
 
   test('no events are no work', async () => {
     await store().insertEvents([], NOW);
-    expect(await store().admit([], [], NOW)).toEqual(new Set());
-    await store().markDispatched([], NOW);
+    expect(await admit(store(), [], [], NOW)).toEqual(new Set());
+    await markDispatched(store(), [], NOW);
     await store().markDead([], 'none', NOW);
-    await store().closeRuns([]);
+    await closeRuns(store(), []);
     await store().scheduleChecks([]);
     expect(await store().undispatched(LATER, 10)).toEqual([]);
   });
@@ -221,9 +223,12 @@ function keepsSizes(store: () => Store): void {
     );
     const runs = events.map((event) => aRun(event));
     await store().insertEvents(events, NOW);
-    expect(await store().admit(events, runs, NOW)).toEqual(new Set(ids(events)));
-    await store().markDispatched(ids(events), NOW);
-    await store().closeRuns(runs.map((run) => summaryOf(run)));
+    expect(await admit(store(), events, runs, NOW)).toEqual(new Set(ids(events)));
+    await markDispatched(store(), ids(events), NOW);
+    await closeRuns(
+      store(),
+      runs.map((run) => summaryOf(run)),
+    );
     expect(await store().undispatched(LATER, 10)).toEqual([]);
     isSame(await store().loadEvents(ids(events)), events);
     expect(await store().runsOfEvent(ENV, events[4_999]?.internalId ?? '')).toHaveLength(1);
@@ -277,7 +282,7 @@ function findsDuplicates(store: () => Store): void {
     expect(await store().findEvent(ENV, second.internalId)).toStrictEqual(
       recordOf(second, { duplicateOf: first.internalId }),
     );
-    expect(await store().admit([first, second], [], NOW + HOUR)).toEqual(new Set([first.internalId]));
+    expect(await admit(store(), [first, second], [], NOW + HOUR)).toEqual(new Set([first.internalId]));
     expect(await store().undispatched(LATER, 10)).toEqual([first.internalId]);
   });
 
@@ -288,7 +293,7 @@ function findsDuplicates(store: () => Store): void {
     for (const event of [first, last, next]) await insert(event);
     expect(await duplicateOf(last)).toBe(first.internalId);
     expect(await duplicateOf(next)).toBeNull();
-    expect(await store().admit([next], [], next.receivedAt)).toEqual(new Set([next.internalId]));
+    expect(await admit(store(), [next], [], next.receivedAt)).toEqual(new Set([next.internalId]));
   });
 
   test('a duplicate does not extend the 24 h, and the next event starts its own (DD-2, DD-3)', async () => {
@@ -318,7 +323,7 @@ function findsDuplicates(store: () => Store): void {
       anEvent({ id: text }),
     );
     await store().insertEvents(events, NOW);
-    expect(await store().admit(events, [], NOW)).toEqual(new Set(ids(events)));
+    expect(await admit(store(), events, [], NOW)).toEqual(new Set(ids(events)));
   });
 
   test('of two events with one id in one request the first is the original', async () => {
@@ -332,7 +337,7 @@ function findsDuplicates(store: () => Store): void {
   test('events without an id are never duplicates', async () => {
     const events = [anEvent(), anEvent()];
     await store().insertEvents(events, NOW);
-    expect(await store().admit(events, [], NOW)).toEqual(new Set(ids(events)));
+    expect(await admit(store(), events, [], NOW)).toEqual(new Set(ids(events)));
   });
 
   test('an event that arrives again is never a duplicate of itself, and does not extend its 24 h (EA-25, DD-2)', async () => {
@@ -344,7 +349,7 @@ function findsDuplicates(store: () => Store): void {
     const next = anEvent({ id: 'x', receivedAt: NOW + 31 * HOUR });
     await insert(next);
     expect(await duplicateOf(next)).toBeNull();
-    expect(await store().admit([first], [], NOW + 32 * HOUR)).toEqual(new Set([first.internalId]));
+    expect(await admit(store(), [first], [], NOW + 32 * HOUR)).toEqual(new Set([first.internalId]));
   });
 
   test('a batch of which half is stored already takes the other half', async () => {
@@ -359,7 +364,7 @@ function findsDuplicates(store: () => Store): void {
     const events = Array.from({ length: 20 }, () => anEvent({ id: 'x' }));
     const admitted = await Promise.all(
       events.map((event, n) =>
-        n % 2 === 0 ? store().admit([event], [], NOW) : insert(event).then(() => new Set<string>()),
+        n % 2 === 0 ? admit(store(), [event], [], NOW) : insert(event).then(() => new Set<string>()),
       ),
     );
     const owners = await Promise.all(events.map(duplicateOf));
@@ -386,7 +391,7 @@ function listsEvents(store: () => Store): void {
   test('those that are not dispatched can be asked for alone', async () => {
     const [open, done] = [anEvent(), anEvent()];
     await store().insertEvents([open, done], NOW);
-    await store().markDispatched([done.internalId], NOW);
+    await markDispatched(store(), [done.internalId], NOW);
     const found = await store().listEvents({ env: ENV, receivedAfter: 0, limit: 9, undispatched: true });
     expect(found.map(({ event }) => event.internalId)).toEqual([open.internalId]);
   });
@@ -454,7 +459,7 @@ function admits(store: () => Store): void {
   test('an event that intake could not store is stored, and its runs are open (EVT-32)', async () => {
     const event = anEvent();
     const runs = [aRun(event), aRun(event, { functionId: 'app-other' })];
-    expect(await store().admit([event], runs, NOW)).toEqual(new Set([event.internalId]));
+    expect(await admit(store(), [event], runs, NOW)).toEqual(new Set([event.internalId]));
     expect(await store().loadEvents([event.internalId])).toStrictEqual([event]);
     expect(await store().runsOfEvent(ENV, event.internalId)).toEqual(runs.map(openRecord));
   });
@@ -462,8 +467,8 @@ function admits(store: () => Store): void {
   test('after a crash before it was marked, an event is admitted again and its rows stay as they are', async () => {
     const event = anEvent();
     const run = aRun(event);
-    await store().admit([event], [run], NOW);
-    const again = await store().admit([event], [{ ...run, queuedAt: NOW + 9, checkAt: NOW + 9 }], NOW + 9);
+    await admit(store(), [event], [run], NOW);
+    const again = await admit(store(), [event], [{ ...run, queuedAt: NOW + 9, checkAt: NOW + 9 }], NOW + 9);
     expect(again).toEqual(new Set([event.internalId]));
     expect(await store().findRun(ENV, run.runId)).toEqual(openRecord(run));
     expect(await store().runsToCheck(NOW + 10, 10)).toEqual([]);
@@ -471,9 +476,9 @@ function admits(store: () => Store): void {
 
   test('an event that is dispatched is not admitted, and opens no runs', async () => {
     const event = anEvent();
-    await store().admit([event], [], NOW);
-    await store().markDispatched([event.internalId], NOW);
-    expect(await store().admit([event], [aRun(event)], NOW)).toEqual(new Set());
+    await admit(store(), [event], [], NOW);
+    await markDispatched(store(), [event.internalId], NOW);
+    expect(await admit(store(), [event], [aRun(event)], NOW)).toEqual(new Set());
     expect(await store().runsOfEvent(ENV, event.internalId)).toEqual([]);
   });
 
@@ -481,15 +486,15 @@ function admits(store: () => Store): void {
     const event = anEvent();
     await store().insertEvents([event], NOW);
     await store().markDead([event.internalId], 'refused 100 times', NOW);
-    expect(await store().admit([event], [aRun(event)], NOW)).toEqual(new Set());
+    expect(await admit(store(), [event], [aRun(event)], NOW)).toEqual(new Set());
     expect(await store().runsOfEvent(ENV, event.internalId)).toEqual([]);
   });
 
   test('a duplicate opens no runs, in the same call or a later one (DD-6, DD-10)', async () => {
     const [first, second] = [anEvent({ id: 'x' }), anEvent({ id: 'x' })];
     const runs = [aRun(first), aRun(second)];
-    expect(await store().admit([first, second], runs, NOW)).toEqual(new Set([first.internalId]));
-    expect(await store().admit([second], runs, NOW)).toEqual(new Set());
+    expect(await admit(store(), [first, second], runs, NOW)).toEqual(new Set([first.internalId]));
+    expect(await admit(store(), [second], runs, NOW)).toEqual(new Set());
     expect(await store().runsOfEvent(ENV, second.internalId)).toEqual([]);
     expect(await store().runsOfEvent(ENV, first.internalId)).toHaveLength(1);
   });
@@ -497,10 +502,11 @@ function admits(store: () => Store): void {
   test('of a batch in all states only the open ones are admitted', async () => {
     const [fresh, stored, done, dead] = [anEvent(), anEvent(), anEvent(), anEvent()];
     await store().insertEvents([stored, done, dead], NOW);
-    await store().markDispatched([done.internalId], NOW);
+    await markDispatched(store(), [done.internalId], NOW);
     await store().markDead([dead.internalId], 'why', NOW);
     const events = [done, fresh, dead, stored];
-    const admitted = await store().admit(
+    const admitted = await admit(
+      store(),
       events,
       events.map((event) => aRun(event)),
       NOW,
@@ -508,6 +514,73 @@ function admits(store: () => Store): void {
     expect(admitted).toEqual(new Set(ids([fresh, stored])));
     const rows = await Promise.all(events.map((event) => store().runsOfEvent(ENV, event.internalId)));
     expect(rows.map((runs) => runs.length)).toEqual([0, 1, 0, 1]);
+  });
+}
+
+function settles(store: () => Store): void {
+  const quiet = (event: StoredEvent) => ({ event, isHeard: false, version: 0 });
+  const finished = { name: 'inngest/function.finished' };
+
+  test('an event that nobody listens to is stored as dispatched (SY-12)', async () => {
+    const event = anEvent();
+    expect(await store().admit([quiet(event)], NOW)).toEqual(new Map());
+    expect(await store().findEvent(ENV, event.internalId)).toStrictEqual(recordOf(event));
+    expect(await store().undispatched(LATER, 10)).toEqual([]);
+  });
+
+  test('where somebody may wait for its name it is to be dispatched, and says so (WE-10)', async () => {
+    await store().expectWaits(ENV, 'a/b');
+    await store().expectWaits(ENV, 'a/b');
+    const [awaited, other, elsewhere] = [
+      anEvent({ name: 'a/b' }),
+      anEvent({ name: 'a/c' }),
+      anEvent({ name: 'a/b', env: 'staging' }),
+    ];
+    const events = [awaited, other, elsewhere];
+    const admitted = await store().admit(events.map(quiet), NOW);
+    expect(admitted).toEqual(new Map([[awaited.internalId, { isAwaited: true }]]));
+    expect(await store().undispatched(LATER, 10)).toEqual([awaited.internalId]);
+    const heard = [anEvent({ name: 'a/c' }), anEvent({ name: 'a/b', env: 'staging' })];
+    const listened = await store().admit(
+      heard.map((event) => ({ event, isHeard: true, version: 0 })),
+      NOW,
+    );
+    expect([...listened.values()]).toEqual([{ isAwaited: false }, { isAwaited: false }]);
+  });
+
+  test('a duplicate of an awaited name is not to be dispatched (DD-6)', async () => {
+    await store().expectWaits(ENV, 'a/b');
+    const [first, second] = [anEvent({ name: 'a/b', id: 'x' }), anEvent({ name: 'a/b', id: 'x' })];
+    const admitted = await store().admit([first, second].map(quiet), NOW);
+    expect([...admitted.keys()]).toEqual([first.internalId]);
+  });
+
+  test('an event that was stored before its name was awaited is awaited when it is admitted', async () => {
+    const event = anEvent({ name: 'a/b' });
+    await store().insertEvents([event], NOW);
+    await store().expectWaits(ENV, 'a/b');
+    const admitted = await store().admit([{ event, isHeard: false, version: 0 }], NOW);
+    expect(admitted).toEqual(new Map([[event.internalId, { isAwaited: true }]]));
+  });
+
+  test('what came of an event is written at once: ends, runs that go on, the mark, and events about ends', async () => {
+    const [event, end] = [anEvent(), anEvent(finished)];
+    await store().insertEvents([event], NOW);
+    const [over, open] = [aRun(event), aRun(event, { functionId: 'app-other' })];
+    const written = await store().settle(
+      { arrivals: [quiet(end)], ended: [summaryOf(over)], open: [open], dispatched: [event.internalId] },
+      NOW,
+    );
+    expect(written).toEqual(new Map());
+    const runs = await store().runsOfEvent(ENV, event.internalId);
+    expect(runs.map(({ status }) => status).toSorted()).toEqual(['Completed', 'Running']);
+    expect(await store().findEvent(ENV, end.internalId)).not.toBeNull();
+    expect(await store().undispatched(LATER, 10)).toEqual([]);
+  });
+
+  test('nothing to settle is nothing', async () => {
+    expect(await store().settle({}, NOW)).toEqual(new Map());
+    expect(await store().admit([], NOW)).toEqual(new Map());
   });
 }
 
@@ -536,7 +609,7 @@ function countsFailures(store: () => Store): void {
   test('not of an event that is dispatched, dead, a duplicate or not stored', async () => {
     const [open, done, dead, twin] = [anEvent({ id: 'x' }), anEvent(), anEvent(), anEvent({ id: 'x' })];
     await store().insertEvents([open, done, dead, twin], NOW);
-    await store().markDispatched([done.internalId], NOW);
+    await markDispatched(store(), [done.internalId], NOW);
     await store().markDead([dead.internalId], 'why', NOW);
     expect(await count(done, dead, twin, anEvent(), open)).toEqual(new Map([[open.internalId, 1]]));
     expect(await count(done, dead, twin)).toEqual(new Map());
@@ -548,7 +621,7 @@ function countsFailures(store: () => Store): void {
     await store().insertEvents([event], NOW);
     await count(event);
     await store().insertEvents([event], NOW + 1);
-    expect(await store().admit([event], [aRun(event)], NOW + 1)).toEqual(new Set([event.internalId]));
+    expect(await admit(store(), [event], [aRun(event)], NOW + 1)).toEqual(new Set([event.internalId]));
     expect(await store().undispatched(LATER, 10)).toEqual([event.internalId]);
     expect(await store().findEvent(ENV, event.internalId)).toStrictEqual(recordOf(event));
     expect(await count(event)).toEqual(new Map([[event.internalId, 2]]));
@@ -574,8 +647,8 @@ function sweeps(store: () => Store): void {
   test('what is marked dispatched, dead or a duplicate is not sent again', async () => {
     const [open, done, dead, twin] = [anEvent({ id: 'x' }), anEvent(), anEvent(), anEvent({ id: 'x' })];
     await store().insertEvents([open, done, dead, twin], NOW);
-    await store().markDispatched([done.internalId, id(NOW)], NOW);
-    await store().markDispatched([done.internalId], NOW + 1);
+    await markDispatched(store(), [done.internalId, id(NOW)], NOW);
+    await markDispatched(store(), [done.internalId], NOW + 1);
     await store().markDead([dead.internalId, done.internalId], 'why', NOW);
     expect(await store().undispatched(LATER, 10)).toEqual([open.internalId]);
   });
@@ -585,7 +658,7 @@ function indexesRuns(store: () => Store): void {
   const admitted = async (change: Partial<QueuedRun> = {}) => {
     const event = anEvent();
     const run = aRun(event, change);
-    await store().admit([event], [run], NOW);
+    await admit(store(), [event], [run], NOW);
     return run;
   };
 
@@ -593,7 +666,7 @@ function indexesRuns(store: () => Store): void {
     const run = await admitted();
     expect(await store().findRun(ENV, run.runId)).toStrictEqual(openRecord(run));
     const summary = summaryOf(run);
-    await store().closeRuns([summary]);
+    await closeRuns(store(), [summary]);
     expect(await store().findRun(ENV, run.runId)).toStrictEqual({ ...summary, outputInObject: false });
   });
 
@@ -601,8 +674,8 @@ function indexesRuns(store: () => Store): void {
     const event = anEvent();
     const run = aRun(event);
     const summary = summaryOf(run, { status: 'Failed' });
-    await store().closeRuns([summary]);
-    await store().admit([event], [run], NOW);
+    await closeRuns(store(), [summary]);
+    await admit(store(), [event], [run], NOW);
     expect(await store().runsOfEvent(ENV, event.internalId)).toStrictEqual([
       { ...summary, outputInObject: false },
     ]);
@@ -614,8 +687,8 @@ function indexesRuns(store: () => Store): void {
     async (status) => {
       const run = await admitted();
       const summary = summaryOf(run, { status });
-      await store().closeRuns([summary]);
-      await store().closeRuns([
+      await closeRuns(store(), [summary]);
+      await closeRuns(store(), [
         summary,
         summaryOf(run, { status: 'Completed', endedAt: NOW + HOUR, output: '2' }),
       ]);
@@ -626,14 +699,14 @@ function indexesRuns(store: () => Store): void {
   test('a run of which half of a batch is closed already closes the other half', async () => {
     const runs = [await admitted(), await admitted()];
     const summaries = runs.map((run) => summaryOf(run));
-    await store().closeRuns(summaries.slice(0, 1));
-    await store().closeRuns(summaries);
+    await closeRuns(store(), summaries.slice(0, 1));
+    await closeRuns(store(), summaries);
     expect(await Promise.all(runs.map((run) => store().findRun(ENV, run.runId)))).toMatchObject(summaries);
   });
 
   test('an output that is not in the summary is in the object; the output null is not (RA-16)', async () => {
     const [large, none, huge] = [await admitted(), await admitted(), await admitted()];
-    await store().closeRuns([
+    await closeRuns(store(), [
       summaryOf(large, { output: null }),
       summaryOf(none, { output: 'null' }),
       summaryOf(huge, { output: JSON.stringify('x'.repeat(limits.rowText)) }),
@@ -647,7 +720,7 @@ function indexesRuns(store: () => Store): void {
   test('outputs larger together than one statement may be are all kept', async () => {
     const runs = await Promise.all([1, 2, 3, 4].map(() => admitted()));
     const summaries = runs.map((run) => summaryOf(run, { output: JSON.stringify('汉"'.repeat(190_000)) }));
-    await store().closeRuns(summaries);
+    await closeRuns(store(), summaries);
     const found = await Promise.all(runs.map((run) => store().findRun(ENV, run.runId)));
     isSame(
       found.map((run) => run?.output),
@@ -667,7 +740,7 @@ function checksRuns(store: () => Store): void {
   const admitted = async (checkAt: number) => {
     const event = anEvent();
     const run = aRun(event, { checkAt });
-    await store().admit([event], [run], NOW);
+    await admit(store(), [event], [run], NOW);
     return run;
   };
   const due = async (now: number, limit = 10) =>
@@ -685,16 +758,16 @@ function checksRuns(store: () => Store): void {
     expect(await store().nextCheck()).toBeNull();
     const [b, a] = [await admitted(NOW + 2), await admitted(NOW + 1)];
     expect(await store().nextCheck()).toBe(NOW + 1);
-    await store().closeRuns([summaryOf(a)]);
+    await closeRuns(store(), [summaryOf(a)]);
     expect(await store().nextCheck()).toBe(NOW + 2);
-    await store().closeRuns([summaryOf(b)]);
+    await closeRuns(store(), [summaryOf(b)]);
     expect(await store().nextCheck()).toBeNull();
   });
 
   test('with the reason when the event of a run is dead', async () => {
     const [dead, open] = [anEvent(), anEvent()];
     const runs = [dead, open].map((event) => aRun(event, { checkAt: NOW }));
-    await store().admit([dead, open], runs, NOW);
+    await admit(store(), [dead, open], runs, NOW);
     await store().markDead([dead.internalId], 'refused 100 times', NOW);
     const found = await store().runsToCheck(NOW, 10);
     expect(found).toStrictEqual(runs.map((run, n) => dueRun(run, n === 0 ? 'refused 100 times' : null)));
@@ -702,7 +775,7 @@ function checksRuns(store: () => Store): void {
 
   test('also where the event of a run is gone', async () => {
     const run = await admitted(NOW + 1);
-    await store().markDispatched([run.eventId], NOW);
+    await markDispatched(store(), [run.eventId], NOW);
     await store().expire(NOW + RETENTION, 10);
     expect(await store().runsToCheck(NOW + 1, 10)).toStrictEqual([dueRun(run)]);
   });
@@ -720,7 +793,7 @@ function checksRuns(store: () => Store): void {
 
   test('a run that has ended is not checked, and its check does not move', async () => {
     const run = await admitted(NOW + 1);
-    await store().closeRuns([summaryOf(run)]);
+    await closeRuns(store(), [summaryOf(run)]);
     await store().scheduleChecks([{ runId: run.runId, checkAt: NOW }]);
     expect(await due(LATER)).toEqual([]);
     expect(await store().findRun(ENV, run.runId)).toMatchObject({ status: 'Completed' });
@@ -732,9 +805,9 @@ function expires(store: () => Store): void {
   const past = async (receivedAt: number, change: { open?: boolean; event?: Partial<StoredEvent> } = {}) => {
     const event = anEvent({ receivedAt, ...change.event });
     const run = aRun(event);
-    await store().admit([event], [run], receivedAt);
-    await store().markDispatched([event.internalId], receivedAt);
-    if (change.open !== true) await store().closeRuns([summaryOf(run)]);
+    await admit(store(), [event], [run], receivedAt);
+    await markDispatched(store(), [event.internalId], receivedAt);
+    if (change.open !== true) await closeRuns(store(), [summaryOf(run)]);
     return { event, run };
   };
   const kept = async ({ event, run }: { event: StoredEvent; run: QueuedRun }) => [
@@ -759,7 +832,7 @@ function expires(store: () => Store): void {
     expect(await store().expire(NOW + 10 * RETENTION, 10)).toEqual({ runIds: [], more: false });
     await store().forgetRuns([run.runId]);
     expect(await kept({ event, run })).toEqual([false, true]);
-    await store().closeRuns([summaryOf(run)]);
+    await closeRuns(store(), [summaryOf(run)]);
     expect((await store().expire(NOW + 10 * RETENTION, 10)).runIds).toEqual([run.runId]);
     expect((await store().expire(NOW + 10 * RETENTION, 10)).runIds).toEqual([run.runId]);
     await store().forgetRuns([run.runId]);

@@ -2,10 +2,13 @@ import { MINUTE } from '../../src/lib/time.ts';
 import { describe, expect, test } from 'vitest';
 import { consumeRuns } from '../../src/dispatch/close.ts';
 import { consumeEvents } from '../../src/dispatch/consume.ts';
+import { indexFunctions, plan } from '../../src/match/plan.ts';
+import type { Arrival, Settlement } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { RunSummary } from '../../src/protocol/run.ts';
+import type { RunEnding, RunStart, RunSummary } from '../../src/protocol/run.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
 import { dispatchWorld, ending, TestMessage } from './world.ts';
+import { markDispatched } from '../contracts/stored.ts';
 
 const down = async (): Promise<never> => {
   throw new Error('store down');
@@ -166,7 +169,7 @@ describe('nothing is done twice', () => {
 
   test('a crash after the starts, before the mark: the second delivery finds the same runs', async () => {
     const w = dispatchWorld();
-    w.faults.set('markDispatched', down);
+    w.faults.set('settle', down);
     const first = whole([stored(idAt(1))]);
     await consumeEvents([first], w);
     expect(first.fate).toEqual({ retriedAfter: 2 });
@@ -299,7 +302,7 @@ describe('a start that fails', () => {
   test('is none of its event’s any more when another delivery has dispatched it in the meantime', async () => {
     const w = dispatchWorld();
     w.runs.fail = () => {
-      void w.store.markDispatched([idAt(1)], NOW);
+      void markDispatched(w.store, [idAt(1)], NOW);
       return true;
     };
     const message = whole([stored(idAt(1))]);
@@ -427,8 +430,8 @@ describe('the store', () => {
 
   test('refuses one event of a hundred: the others are dispatched', async () => {
     const w = dispatchWorld();
-    w.faults.set('admit', (events: StoredEvent[]) =>
-      events.some((event) => event.internalId === idAt(37)) ? down() : undefined,
+    w.faults.set('admit', (arrivals: Arrival[]) =>
+      arrivals.some(({ event }) => event.internalId === idAt(37)) ? down() : undefined,
     );
     const messages = Array.from({ length: 100 }, (_, n) => whole([stored(idAt(n))]));
     await consumeEvents(messages, w);
@@ -439,7 +442,7 @@ describe('the store', () => {
 
   test('takes a batch in halves that was too large for it', async () => {
     const w = dispatchWorld();
-    w.faults.set('admit', (events: StoredEvent[]) => (events.length > 60 ? down() : undefined));
+    w.faults.set('admit', (arrivals: Arrival[]) => (arrivals.length > 60 ? down() : undefined));
     const message = whole(Array.from({ length: 100 }, (_, n) => stored(idAt(n))));
     await consumeEvents([message], w);
     expect([w.runs.started.size, message.fate]).toEqual([100, 'acknowledged']);
@@ -469,7 +472,7 @@ describe('summaries of runs', () => {
   test('are written in one batch', async () => {
     const w = dispatchWorld();
     let batches = 0;
-    w.faults.set('closeRuns', () => void batches++);
+    w.faults.set('settle', () => void batches++);
     const messages = [[idAt(7)], [idAt(8), idAt(9)]].map(
       (ids) => new TestMessage({ runs: ids.map((id) => ending(summary(id))) }),
     );
@@ -484,7 +487,7 @@ describe('summaries of runs', () => {
 
   test('come back when the store is down', async () => {
     const w = dispatchWorld();
-    w.faults.set('closeRuns', down);
+    w.faults.set('settle', down);
     const message = new TestMessage({ runs: [ending(summary(idAt(7)))] }, 3);
     await consumeRuns([message], w);
     expect(message.fate).toEqual({ retriedAfter: 8 });
@@ -502,20 +505,33 @@ describe('summaries of runs', () => {
 });
 
 describe('events that somebody waits for', () => {
-  test('are delivered once they are admitted, those of one name together (WE-10, EVT-34)', async () => {
+  const awaiting = async (...names: string[]) => {
     const w = dispatchWorld();
+    for (const name of names) await w.store.expectWaits('production', name);
+    return w;
+  };
+
+  test('are delivered by their names alone: for others nobody is asked', async () => {
+    const w = await awaiting('x/y');
+    await consumeEvents([whole([stored(idAt(1)), stored(idAt(2), { name: 'x/y' })])], w);
+    expect(w.waits.delivered).toEqual([`x/y ${idAt(2)}`]);
+    expect(await undispatched(w)).toEqual([]);
+  });
+
+  test('are delivered once they are admitted, those of one name together (WE-10, EVT-34)', async () => {
+    const w = await awaiting('a/b', 'x/y');
     await consumeEvents([whole([stored(idAt(1)), stored(idAt(2), { name: 'x/y' })])], w);
     expect(w.waits.delivered.toSorted()).toEqual([`a/b ${idAt(1)}`, `x/y ${idAt(2)}`]);
   });
 
   test('duplicates by event id are not (DD-10, WE-17)', async () => {
-    const w = dispatchWorld();
+    const w = await awaiting('a/b');
     await consumeEvents([whole([stored(idAt(1), { id: 'same' }), stored(idAt(2), { id: 'same' })])], w);
     expect(w.waits.delivered).toEqual([`a/b ${idAt(1)}`]);
   });
 
   test('come back when the waits did not take them, and their runs start all the same', async () => {
-    const w = dispatchWorld();
+    const w = await awaiting('a/b');
     w.waits.fails = true;
     const message = whole([stored(idAt(1))]);
     await consumeEvents([message], w);
@@ -562,7 +578,7 @@ describe('the end of a run', () => {
   };
   const announced = stored(idAt(9), { name: 'inngest/function.failed', data: { function_id: 'app-f' } });
 
-  test('is told to who invoked it, announced by its events, and closed last', async () => {
+  test('is told to who invoked it, closed in the index, and announced by its events', async () => {
     const w = dispatchWorld({ 'app-handler': ['inngest/function.failed'] });
     const parent = { to: { runId: 'P', key: 'k' }, answer: { ok: true, data: '1' } };
     await consumeRuns([new TestMessage({ runs: [{ summary: run, parent, events: [announced] }] })], w);
@@ -573,11 +589,38 @@ describe('the end of a run', () => {
 
   test('stays open when a part of it was not done', async () => {
     const w = dispatchWorld();
-    w.faults.set('admit', down);
+    w.faults.set('settle', down);
     const message = new TestMessage({ runs: [{ summary: run, parent: null, events: [announced] }] });
     await consumeRuns([message], w);
     expect(message.fate).not.toBe('acknowledged');
     expect(await w.store.findRun('production', run.runId)).toBeNull();
+  });
+
+  test('stays open when who invoked it was not told; the ends of others are closed', async () => {
+    const w = dispatchWorld();
+    w.runs.unreachable.add('P');
+    const parent = { to: { runId: 'P', key: 'k' }, answer: { ok: true, data: '1' } };
+    const other = { ...run, runId: idAt(8) };
+    const message = new TestMessage({ runs: [{ summary: run, parent, events: [] }, ending(other)] });
+    await consumeRuns([message], w);
+    expect(message.fate).not.toBe('acknowledged');
+    expect(await w.store.findRun('production', run.runId)).toBeNull();
+    expect((await w.store.findRun('production', other.runId))?.status).toBe('Failed');
+  });
+
+  test('is stored as dispatched where nobody listens to it (SY-12)', async () => {
+    const w = dispatchWorld();
+    await consumeRuns([new TestMessage({ runs: [{ summary: run, parent: null, events: [announced] }] })], w);
+    expect(await w.store.findEvent('production', announced.internalId)).not.toBeNull();
+    expect(await undispatched(w)).toEqual([]);
+  });
+
+  test('is delivered where somebody may wait for it (SY-12, WE-10)', async () => {
+    const w = dispatchWorld();
+    await w.store.expectWaits('production', announced.name);
+    await consumeRuns([new TestMessage({ runs: [{ summary: run, parent: null, events: [announced] }] })], w);
+    expect(w.waits.delivered).toEqual([`${announced.name} ${announced.internalId}`]);
+    expect(await undispatched(w)).toEqual([]);
   });
 
   test('that was too large to travel is asked for', async () => {
@@ -585,6 +628,69 @@ describe('the end of a run', () => {
     w.runs.checks.set(run.runId, { state: 'ended', ending: ending(run) });
     await consumeRuns([new TestMessage({ ids: [run.runId] })], w);
     expect((await w.store.findRun('production', run.runId))?.status).toBe('Failed');
+  });
+});
+
+describe('a run that ends as soon as it is started', () => {
+  /** One function, and what follows from the end of its run. */
+  const ended = async (follows: Partial<RunEnding>, functions: Record<string, string[]> = {}) => {
+    const w = dispatchWorld({ 'app-f': ['a/b'], ...functions });
+    const event = stored(idAt(1));
+    const [start] = plan(indexFunctions(w.functions.known('production').configs), event, NOW);
+    const { runId, functionId, env, queuedAt } = start as RunStart;
+    const summary = { runId, functionId, env, queuedAt, eventId: event.internalId, endedAt: NOW + 1 };
+    w.runs.endings.set(runId, {
+      ...ending({ ...summary, status: 'Completed', output: '1' }),
+      ...follows,
+    });
+    return { w, event, runId, find: () => w.store.findRun('production', runId) };
+  };
+  const finished = stored(idAt(9), { name: 'inngest/function.finished' });
+
+  test('is closed in the batch that marks its event, with the event about its end', async () => {
+    const { w, event, find } = await ended({ events: [finished] });
+    let batches = 0;
+    w.faults.set('settle', () => void batches++);
+    await consumeEvents([whole([event])], w);
+    expect([(await find())?.status, await undispatched(w), batches]).toEqual(['Completed', [], 1]);
+    expect(await w.store.findEvent('production', finished.internalId)).not.toBeNull();
+  });
+
+  test('starts who listens to its end (SY-12)', async () => {
+    const { w, event } = await ended({ events: [finished] }, { 'app-next': [finished.name] });
+    await consumeEvents([whole([event])], w);
+    expect([...w.runs.started.values()].map((run) => run.functionId)).toEqual(['app-f', 'app-next']);
+    expect(await undispatched(w)).toEqual([]);
+  });
+
+  test('stays open in the index, for a sweep to ask, while who invoked it is not told', async () => {
+    const parent = { to: { runId: 'P', key: 'k' }, answer: { ok: true, data: '1' } };
+    const { w, event, find } = await ended({ parent });
+    w.runs.unreachable.add('P');
+    const message = whole([event]);
+    await consumeEvents([message], w);
+    expect([(await find())?.status, message.fate]).toEqual(['Running', 'acknowledged']);
+    expect(await w.store.runsToCheck(NOW + 60_000, 10)).toHaveLength(1);
+  });
+
+  test('stays open in the index when the store does not take its end', async () => {
+    const { w, event, find } = await ended({});
+    w.faults.set('settle', (settlement: Settlement) =>
+      (settlement.ended ?? []).length > 0 ? down() : undefined,
+    );
+    const message = whole([event]);
+    await consumeEvents([message], w);
+    expect([(await find())?.status, message.fate]).toEqual(['Running', 'acknowledged']);
+  });
+
+  test('and whose end was not written is started again, and closed then', async () => {
+    const { w, event, find } = await ended({ events: [finished] });
+    w.faults.set('settle', down);
+    await consumeEvents([whole([event])], w);
+    expect([await find(), await undispatched(w)]).toEqual([null, [event.internalId]]);
+    w.faults.clear();
+    await consumeEvents([whole([event], 2)], w);
+    expect([(await find())?.status, await undispatched(w)]).toEqual(['Completed', []]);
   });
 });
 
@@ -599,9 +705,14 @@ describe('functions of apps that registered elsewhere', () => {
       NOW,
     );
   const starts = (w: World) => [...w.runs.started.values()].map(({ functionId }) => functionId);
-  /** How often the store was asked to admit. */
-  const admissions = (w: World): { count: number } => {
-    const seen = { count: 0 };
+  /** How often the store was asked to admit, and the registry was read. */
+  const admissions = (w: World): { count: number; readings: number } => {
+    const seen = { count: 0, readings: 0 };
+    const load = w.functions.load.bind(w.functions);
+    w.functions.load = (env) => {
+      seen.readings++;
+      return load(env);
+    };
     w.faults.set('admit', () => {
       seen.count++;
       return undefined;
@@ -615,11 +726,11 @@ describe('functions of apps that registered elsewhere', () => {
     await register(w, 'production', 'far-away');
     await consumeEvents([whole([stored(idAt(1))])], w);
     expect(starts(w)).toEqual(['app-f', 'far-away']);
-    expect(seen.count).toBe(2);
+    expect(seen).toEqual({ count: 1, readings: 1 });
     expect(await w.store.runsOfEvent('production', idAt(1))).toHaveLength(2);
     // From then on they are known here.
     await consumeEvents([whole([stored(idAt(2))])], w);
-    expect(seen.count).toBe(3);
+    expect(seen).toEqual({ count: 2, readings: 1 });
   });
 
   test('that are gone start no more, and no row is left open for them (FN-12)', async () => {

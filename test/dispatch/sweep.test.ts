@@ -5,6 +5,7 @@ import { DAY, HOUR } from '../../src/lib/time.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
 import { dispatchWorld, ending, TestMessage } from './world.ts';
+import { admit, closeRuns, markDispatched } from '../contracts/stored.ts';
 
 type World = ReturnType<typeof dispatchWorld>;
 
@@ -20,8 +21,8 @@ async function withRun(w: World, queuedAgo = 30_000, deadReason: string | null =
   const queuedAt = NOW - queuedAgo;
   const runId = idAt(77);
   const row = { runId, env: 'production', functionId: 'app-f', eventId: idAt(1), queuedAt, checkAt: NOW };
-  await w.store.admit([stored(idAt(1), { receivedAt: queuedAt })], [row], queuedAt);
-  if (deadReason === null) await w.store.markDispatched([idAt(1)], queuedAt);
+  await admit(w.store, [stored(idAt(1), { receivedAt: queuedAt })], [row], queuedAt);
+  if (deadReason === null) await markDispatched(w.store, [idAt(1)], queuedAt);
   else await w.store.markDead([idAt(1)], deadReason, queuedAt);
   return runId;
 }
@@ -223,7 +224,7 @@ describe('open runs of an event that was given up', () => {
       queuedAt: NOW,
       checkAt: NOW,
     };
-    await w.store.admit([event], [queued], NOW);
+    await admit(w.store, [event], [queued], NOW);
     await w.store.markDead([idAt(1)], REASON, NOW);
     await sweep(w);
     expect(w.runs.answers).toMatchObject([{ ...parent, answer: { ok: false } }]);
@@ -249,7 +250,7 @@ describe('open runs of an event that was given up', () => {
   test('that was given up while they were asked are asked once more first', async () => {
     const w = dispatchWorld();
     const row = { runId: idAt(78), env: 'production', functionId: 'app-f', eventId: idAt(2) };
-    await w.store.admit([stored(idAt(2))], [{ ...row, queuedAt: NOW, checkAt: NOW }], NOW);
+    await admit(w.store, [stored(idAt(2))], [{ ...row, queuedAt: NOW, checkAt: NOW }], NOW);
     w.runs.check = async () => {
       await w.store.markDead([idAt(2)], REASON, NOW);
       return { state: 'unknown' };
@@ -267,7 +268,7 @@ describe('what has expired', () => {
     const w = dispatchWorld();
     const runId = idAt(77, NOW - 31 * DAY);
     const old = { queuedAt: NOW - 31 * DAY, endedAt: NOW - 31 * DAY };
-    await w.store.closeRuns([{ ...summary(runId), ...old }]);
+    await closeRuns(w.store, [{ ...summary(runId), ...old }]);
     await sweep(w);
     expect(w.runs.purged).toEqual([runId]);
     expect(await w.store.findRun('production', runId)).toBeNull();
@@ -277,7 +278,10 @@ describe('what has expired', () => {
     const w = dispatchWorld();
     const ids = [1, 2, 3].map((n) => idAt(n, NOW - 31 * DAY));
     const old = { queuedAt: NOW - 31 * DAY, endedAt: NOW - 31 * DAY };
-    await w.store.closeRuns(ids.map((runId) => ({ ...summary(runId), ...old })));
+    await closeRuns(
+      w.store,
+      ids.map((runId) => ({ ...summary(runId), ...old })),
+    );
     w.runs.checks.set(ids[0] ?? '', new Error('overloaded'));
     await sweep(w);
     expect(w.runs.purged).toEqual(ids);
@@ -293,7 +297,7 @@ describe('what has expired', () => {
   });
 });
 
-test.each(['undispatched', 'runsToCheck', 'closeRuns', 'expire'] as const)(
+test.each(['undispatched', 'runsToCheck', 'settle', 'expire'] as const)(
   'a failure of %s keeps the other pieces from nothing, and the next sweep is soon',
   async (method) => {
     const w = dispatchWorld();

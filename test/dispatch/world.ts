@@ -20,6 +20,8 @@ class MemoryRuns implements Runs, Waiters {
   /** Every call, repeats included. */
   calls: RunStart[] = [];
   started = new Map<string, RunStart>();
+  /** Of runs that end as soon as they are started. */
+  endings = new Map<string, RunEnding>();
   checks = new Map<string, RunCheck | Error>();
   asked: string[] = [];
   purged: string[] = [];
@@ -30,13 +32,14 @@ class MemoryRuns implements Runs, Waiters {
   atOnce = 0;
   mostAtOnce = 0;
 
-  async start(run: RunStart): Promise<void> {
+  async start(run: RunStart): Promise<RunEnding | null> {
     this.calls.push(run);
     this.mostAtOnce = Math.max(this.mostAtOnce, ++this.atOnce);
     await Promise.resolve();
     this.atOnce--;
     if (this.fail(run)) throw new Error('secret-value');
     if (!this.started.has(run.runId)) this.started.set(run.runId, run);
+    return this.endings.get(run.runId) ?? null;
   }
   async cancel(runId: string): Promise<'cancelled' | 'ended' | 'unknown'> {
     const view = await this.read(runId);
@@ -60,8 +63,11 @@ class MemoryRuns implements Runs, Waiters {
     if (check instanceof Error) throw check;
     return check;
   }
+  /** Runs that cannot be told an answer. */
+  readonly unreachable = new Set<string>();
   readonly answers: { runId: string; key: string; answer: StepAnswer }[] = [];
   async answer(runId: string, key: string, answer: StepAnswer): Promise<'taken'> {
+    if (this.unreachable.has(runId)) throw new Error('secret-value');
     this.answers.push({ runId, key, answer });
     return 'taken';
   }

@@ -65,7 +65,7 @@ async function until<Value>(what: string, look: () => Promise<Value | null>): Pr
 
 async function list(path: string): Promise<object[]> {
   const response = await fetch(server.url + path);
-  return ((await response.json()) as { data: object[] }).data;
+  return (await response.json<{ data: object[] }>()).data;
 }
 
 function present(found: object[]): object[] | null {
@@ -77,7 +77,7 @@ test('an app that the local command is told of is synced, and its functions star
   expect(apps).toMatchObject([{ name: 'far', url: expect.not.stringContaining('deployId') as string }]);
   expect(server.output).toContain('synced as "far"');
   const sent = await fetch(`${server.url}/e/key`, { method: 'POST', body: '{"name":"far/hello","data":{}}' });
-  const { ids } = (await sent.json()) as { ids: string[] };
+  const { ids } = await sent.json<{ ids: string[] }>();
   const runs = await until('the start of the run', async () =>
     present(await list(`/v1/events/${ids[0]}/runs`)),
   );

@@ -4,7 +4,8 @@
  */
 import { limits } from '../../src/protocol/limits.ts';
 import { FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
-import type { EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
+import type { Admitted, Arrival, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
+import type { RunSummary } from '../../src/protocol/run.ts';
 import { indexedOutput } from '../../src/store/runs.ts';
 import { expired, idsReceived } from '../../src/store/window.ts';
 
@@ -30,18 +31,42 @@ interface Key {
 type RunRow = RunRecord & { checkAt: number | null };
 
 class Tables {
+  readonly versionOf: (env: string) => number;
   readonly events = new Map<string, EventRow>();
   readonly keys = new Map<string, Key>();
   readonly runs = new Map<string, RunRow>();
+  readonly awaited = new Set<string>();
 
-  insert(events: readonly StoredEvent[], now: number): void {
-    const fresh = new Map<string, StoredEvent>();
-    for (const event of events) {
-      if (!this.events.has(event.internalId) && !fresh.has(event.internalId))
-        fresh.set(event.internalId, event);
+  constructor(versionOf: (env: string) => number) {
+    this.versionOf = versionOf;
+  }
+
+  insert(arrivals: readonly Arrival[], now: number): void {
+    const fresh = new Map<string, Arrival>();
+    for (const arrival of arrivals) {
+      const { internalId } = arrival.event;
+      if (!this.events.has(internalId) && !fresh.has(internalId)) fresh.set(internalId, arrival);
     }
-    for (const event of fresh.values()) this.takeKey(event);
-    for (const event of fresh.values()) this.events.set(event.internalId, this.row(event, now));
+    for (const { event } of fresh.values()) this.takeKey(event);
+    for (const arrival of fresh.values()) this.events.set(arrival.event.internalId, this.row(arrival, now));
+  }
+
+  admitted(arrivals: readonly Arrival[]): Admitted {
+    const open = arrivals.filter(({ event }) => this.isOpen(event.internalId));
+    return new Map(
+      open.map((arrival) => [
+        arrival.event.internalId,
+        { isAwaited: this.isAwaited(arrival.event), isCurrent: this.isCurrent(arrival) },
+      ]),
+    );
+  }
+
+  private isCurrent({ event, version }: Arrival): boolean {
+    return version === this.versionOf(event.env);
+  }
+
+  private isAwaited({ env, name }: StoredEvent): boolean {
+    return this.awaited.has(keyOf(env, name));
   }
 
   private takeKey({ env, id, internalId, receivedAt }: StoredEvent): void {
@@ -51,11 +76,13 @@ class Tables {
     this.keys.set(keyOf(env, id), { internalId, expiresAt: receivedAt + limits.idempotency });
   }
 
-  private row(event: StoredEvent, now: number): EventRow {
+  private row(arrival: Arrival, now: number): EventRow {
+    const { event, isHeard } = arrival;
     const { internalId, env, name, id, receivedAt } = event;
     const owner = id === undefined ? internalId : this.keys.get(keyOf(env, id))?.internalId;
     const duplicateOf = owner === undefined || owner === internalId ? null : owner;
-    const dispatchedAt = duplicateOf === null ? null : now;
+    const isOpen = duplicateOf === null && (isHeard || !this.isCurrent(arrival) || this.isAwaited(event));
+    const dispatchedAt = isOpen ? null : now;
     return {
       text: JSON.stringify(event),
       internalId,
@@ -101,47 +128,51 @@ class Tables {
       checkAt,
     });
   }
+
+  closeRun(summary: RunSummary): void {
+    const known = this.runs.get(summary.runId);
+    if (known !== undefined && known.endedAt !== null) return;
+    const output = indexedOutput(summary.output);
+    const { status, endedAt } = summary;
+    this.runs.set(summary.runId, {
+      ...(known ?? { ...summary, checkAt: null }),
+      status,
+      endedAt,
+      output,
+      outputInObject: output === null,
+    });
+  }
 }
 
 /** @param options.versionOf of the registry; without it no app has ever registered. */
 export function memoryStore(options: { retention: number; versionOf?: (env: string) => number }): Store {
-  const tables = new Tables();
+  const tables = new Tables(options.versionOf ?? (() => 0));
   return {
     async insertEvents(events, now) {
-      tables.insert(events, now);
+      tables.insert(
+        events.map((event) => ({ event, isHeard: true, version: 0 })),
+        now,
+      );
     },
-    async admit(events, runs, now, planned) {
-      if (events.length === 0) return new Set();
-      tables.insert(events, now);
-      const open = events.map((event) => event.internalId).filter((internalId) => tables.isOpen(internalId));
-      const version = planned && (options.versionOf?.(planned.env) ?? 0);
-      if (open.length > 0 && planned?.version !== version) return 'stale';
-      for (const run of runs) tables.openRun(run);
-      return new Set(open);
+    async admit(arrivals, now) {
+      tables.insert(arrivals, now);
+      return tables.admitted(arrivals);
     },
-    async markDispatched(internalIds, now) {
-      tables.settle(internalIds, now, null);
+    async settle({ arrivals = [], ended = [], open = [], dispatched = [] }, now) {
+      tables.insert(arrivals, now);
+      for (const summary of ended) tables.closeRun(summary);
+      for (const run of open) tables.openRun(run);
+      tables.settle(dispatched, now, null);
+      return tables.admitted(arrivals);
+    },
+    async expectWaits(env, name) {
+      tables.awaited.add(keyOf(env, name));
     },
     async countFailure(internalIds) {
       return tables.countFailure(internalIds);
     },
     async markDead(internalIds, reason, now) {
       tables.settle(internalIds, now, reason);
-    },
-    async closeRuns(runs) {
-      for (const summary of runs) {
-        const known = tables.runs.get(summary.runId);
-        if (known !== undefined && known.endedAt !== null) continue;
-        const output = indexedOutput(summary.output);
-        const { status, endedAt } = summary;
-        tables.runs.set(summary.runId, {
-          ...(known ?? { ...summary, checkAt: null }),
-          status,
-          endedAt,
-          output,
-          outputInObject: output === null,
-        });
-      }
     },
     async scheduleChecks(checks) {
       for (const { runId, checkAt } of checks) {

@@ -94,7 +94,8 @@ export class Answers {
     return step.endedAt < step.startedAt + least ? 'out of time too early' : null;
   }
 
-  #checkWaited(object: RunObject, node: WaitNode, step: SettledStep): void {
+  /** What the wait was for: `all` that fit, and of these the ones that came in time beyond doubt. */
+  #awaited(object: RunObject, node: WaitNode, step: SettledStep) {
     const began = eventOf(object)?.receivedAt ?? step.startedAt;
     const since = node.lookBack === 'run' ? began : step.startedAt - node.lookBack;
     const until = step.startedAt + node.timeout;
@@ -104,9 +105,19 @@ export class Answers {
         (node.n === null || event.data['n'] === node.n) &&
         event.internalId !== eventOf(object)?.internalId,
     );
+    const earlier = gotBefore(object, step);
     const inTime = all.filter(
-      ({ event }) => this.#isSure(event) && event.receivedAt >= since && event.receivedAt < until,
+      ({ event }) =>
+        this.#isSure(event) &&
+        event.receivedAt >= since &&
+        event.receivedAt < until &&
+        !earlier.has(event.internalId),
     );
+    return { since, until, all, inTime, earlier };
+  }
+
+  #checkWaited(object: RunObject, node: WaitNode, step: SettledStep): void {
+    const { since, until, all, inTime, earlier } = this.#awaited(object, node, step);
     const what = `${object.id} step ${node.key}`;
     const view = JSON.parse(outcomeOf(object, step)) as { data: { key: string } } | null;
     if (!step.ok) return this.#wrong(`${what}, a wait, has failed`);
@@ -119,6 +130,8 @@ export class Answers {
     }
     const got = all.find(({ event }) => keyOf(event) === view.data.key)?.event;
     if (got === undefined) return this.#wrong(`${what} got ${view.data.key}, which it does not wait for`);
+    if ((earlier.get(got.internalId) ?? Infinity) < step.startedAt)
+      this.#wrong(`${what} got ${view.data.key}, which the run had got before`);
     if (this.#isSure(got) && (got.receivedAt < since || got.receivedAt >= until))
       this.#wrong(`${what} got ${view.data.key}, which was not received in its time`);
     const before = inTime.find(
@@ -164,6 +177,12 @@ export class Answers {
   #wrong(what: string): void {
     this.#scene.world.violated(what);
   }
+}
+
+/** What other waits of the run had got by the moment at which this one began, and when. */
+function gotBefore({ watch }: RunObject, { startedAt }: SettledStep): Map<string, number> {
+  const earlier = [...watch.settled.values()].filter((step) => step.endedAt <= startedAt);
+  return new Map(earlier.flatMap(({ got, endedAt }) => (got === undefined ? [] : [[got, endedAt]])));
 }
 
 /** The parent has what the run came to. */

@@ -4,6 +4,7 @@ import { acceptInternal } from '../../src/ingest/internal.ts';
 import { systemTimer } from '../../src/ingest/patience.ts';
 import { consumeRuns, type RunsDeps } from '../../src/dispatch/close.ts';
 import { consumeEvents, type EventsDeps } from '../../src/dispatch/consume.ts';
+import { promptDispatch } from '../../src/dispatch/prompt.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
@@ -41,7 +42,8 @@ export interface EngineOptions {
 export class SimEngine {
   readonly db: SimStore;
   readonly objects: RunObjects;
-  readonly intake: IntakeDeps;
+  /** What requests come in by. */
+  front: IntakeDeps;
   readonly runs: Runs;
   readonly waitsObjects: SimWaits;
   readonly sweeper: SimSweeper;
@@ -50,6 +52,7 @@ export class SimEngine {
   readonly dead: DeadMessage[] = [];
   /** Events that were in a queue alone when it lost its messages, by the `key` in their data. */
   readonly lost = new Set<string>();
+  readonly #intake: IntakeDeps;
   readonly #world: World;
   readonly #queuesLast: boolean;
   readonly #events: SimQueue<EventsMessage>;
@@ -75,7 +78,7 @@ export class SimEngine {
     );
     this.#ended = new SimQueue('RUNS', world, faults, (messages) => consumeRuns(messages, this.#dispatch()));
     this.sweeper = new SimSweeper(world, () => this.#sweep());
-    this.intake = {
+    const intake: IntakeDeps = {
       store: this.db.store,
       events: this.#events,
       clock: world.clock,
@@ -88,8 +91,8 @@ export class SimEngine {
     this.objects = new RunObjects(world, faults, {
       ...options,
       report: (ending) => this.#ended.send([{ runs: [ending] }]),
-      emit: (event) => acceptInternal(this.intake, [event]),
-      send: async (events, from) => ({ ids: await acceptEvents(this.intake, events, from) }),
+      emit: (event) => acceptInternal(intake, [event]),
+      send: async (events, from) => ({ ids: await acceptEvents(intake, events, from) }),
       waits: {
         listen: (waits) => this.#waits.listen(waits),
         expire: (...wait) => this.#waits.expire(...wait),
@@ -109,6 +112,8 @@ export class SimEngine {
     const names = { idFromName: (name: string) => name, get: (name: string) => this.waitsObjects.stub(name) };
     this.#waits = objectWaits({ WAITS: names } as unknown as Env);
     this.starts = new Starts(world, chance, trouble, this.runs);
+    this.#intake = intake;
+    this.front = this.#open();
   }
 
   /** Everything in memory is gone, the local queues' messages with it; rows and alarms are kept. */
@@ -117,6 +122,7 @@ export class SimEngine {
     this.#world.process.die();
     this.#world.process = new Life('process', null);
     this.#resent = new Map();
+    this.front = this.#open();
     this.#ended.restart(this.#queuesLast);
     for (const { events = [] } of this.#events.restart(this.#queuesLast)) {
       for (const key of events.map(keyOf)) if (!this.db.stored.has(key)) this.lost.add(key);
@@ -126,6 +132,11 @@ export class SimEngine {
   /** A sweep outside of the simulated order of things: what has expired goes. */
   async sweepNow(): Promise<void> {
     await within(this.#world.process, () => sweep({ ...this.#sweep(), store: this.db.inside }));
+  }
+
+  /** A new process has nothing to do yet. */
+  #open(): IntakeDeps {
+    return { ...this.#intake, prompt: promptDispatch({ ...this.#dispatch(), events: this.#events }) };
   }
 
   #dispatch(): EventsDeps & RunsDeps {

@@ -127,7 +127,7 @@ class History {
       chance: trouble,
       bug,
     });
-    this.#senders = new Senders(this.world, this.#engine.intake);
+    this.#senders = new Senders(this.world, () => this.#engine.front);
     const events = [...planEvents(plan, plan.between(1, 5), period), ...planSignals(asks, programs, period)];
     for (const event of events.slice(0, options.events)) this.#senders.plan(event);
     this.#planCancels(Random.stream(seed, STREAM.cancels), period);

@@ -5,6 +5,7 @@
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import { Inngest } from '../../src/sdk/index.ts';
 import { RunOwner, type JournalPort, type OwnerDeps } from '../../durable-objects/owner.ts';
+import { systemTimer } from '../../src/ingest/patience.ts';
 import type { Caller, RunHandle } from '../../src/call/caller.ts';
 import { EmbeddedCaller, type EmbeddedDeps } from '../../src/call/embedded.ts';
 import type { Log } from '../../src/ports.ts';
@@ -135,6 +136,7 @@ export class RunObjects {
     return {
       journal: this.#journal(object, life),
       clock: this.#world.clock,
+      timer: systemTimer,
       log,
       caller: (run) => this.#caller(run, life, stand),
       freeze: async ({ functionId, startAt }) => ({

@@ -66,9 +66,10 @@ export function planSignals(random: Random, programs: readonly Program[], period
 export class Senders {
   readonly sent: Sent[] = [];
   readonly #world: World;
-  readonly #intake: IntakeDeps;
+  readonly #intake: () => IntakeDeps;
 
-  constructor(world: World, intake: IntakeDeps) {
+  /** @param intake of the present process. */
+  constructor(world: World, intake: () => IntakeDeps) {
     this.#world = world;
     this.#intake = intake;
   }
@@ -124,7 +125,19 @@ export class Senders {
       },
     });
     const header = seed === null ? null : `${first},${seed}`;
-    const background = (work: Promise<unknown>) => void work.finally(() => life.end());
-    return acceptRequest(this.#intake, { env: ENV, body, contentLength: null, seed: header, background });
+    const works: Promise<unknown>[] = [];
+    const background = (work: Promise<unknown>) => void works.push(work);
+    const answer = acceptRequest(this.#intake(), {
+      env: ENV,
+      body,
+      contentLength: null,
+      seed: header,
+      background,
+    });
+    // As on the platform: what goes on in the background ends with the last of it.
+    void Promise.allSettled([answer])
+      .then(() => Promise.allSettled(works))
+      .then(() => life.end());
+    return answer;
   }
 }

@@ -1,5 +1,5 @@
 /** The store behind a network: slow at times, and failing before or after it did what it was asked. */
-import type { EventRecord, Store } from '../../src/ports.ts';
+import type { Arrival, EventRecord, Settlement, Store } from '../../src/ports.ts';
 import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import { memoryStore } from '../fakes/store.ts';
 import { FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
@@ -40,11 +40,9 @@ export function simStore(world: World, faults: Faults, retention: number): SimSt
     if (world.now < outageUntil) throw new Fault(`store: ${name} during an outage`);
     if (faults.strikes('store refuses')) throw new Fault(`store: ${name} refused`);
     const result = await work();
-    if (name === 'insertEvents' || name === 'admit') {
-      for (const event of events) {
-        stored.add(keyOf(event));
-        if (!storedAt.has(event.internalId)) storedAt.set(event.internalId, world.now);
-      }
+    for (const event of events) {
+      stored.add(keyOf(event));
+      if (!storedAt.has(event.internalId)) storedAt.set(event.internalId, world.now);
     }
     await world.hop(LATENCY);
     if (faults.strikes('store fails after it took effect'))
@@ -56,12 +54,20 @@ export function simStore(world: World, faults: Faults, retention: number): SimSt
     Object.entries(inside).map(([name, method]) => [
       name,
       (...args: unknown[]) =>
-        call(name, args[0] as StoredEvent[], () =>
+        call(name, eventsIn(name, args[0]), () =>
           (method as (...input: unknown[]) => Promise<unknown>)(...args),
         ),
     ]),
   );
   return { store: store as unknown as Store, inside, stored, storedAt };
+}
+
+/** What the methods that store events are given. */
+function eventsIn(name: string, given: unknown): StoredEvent[] {
+  if (name === 'insertEvents') return given as StoredEvent[];
+  const arrivals =
+    name === 'admit' ? (given as Arrival[]) : name === 'settle' && (given as Settlement).arrivals;
+  return (arrivals || []).map(({ event }) => event);
 }
 
 /** Without a name the list is that for people, which leaves out the ends of all runs. */

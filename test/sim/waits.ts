@@ -33,7 +33,7 @@ interface WaitsObject {
 }
 
 export interface SimWaitsDeps {
-  history: Pick<Store, 'listEvents'>;
+  history: Pick<Store, 'listEvents' | 'expectWaits'>;
   waiters: Waiters;
   log: Log;
 }

@@ -151,6 +151,16 @@ describe('looking back', () => {
     expect([world.count('wait'), world.count('debt')]).toEqual([0, 0]);
   });
 
+  it('is made up for when dispatch could not be told that the name is awaited: what it says before that counts for nothing', async () => {
+    const world = new WaitsWorld({ expect: () => Promise.reject(new Error('down')) });
+    await world.owner.listen([waitFor('a')]);
+    expect([world.pages, world.count('debt')]).toEqual([0, 1]);
+    world.store(event(1, START + 1, { id: 'a' }));
+    delete world.doings.expect;
+    await world.nextAlarm();
+    expect(world.told).toEqual([told('a', 1)]);
+  });
+
   it('a repeat changes nothing', async () => {
     const world = new WaitsWorld();
     await Promise.all([world.owner.listen([waitFor('a')]), world.owner.listen([waitFor('a'), waitFor('a')])]);

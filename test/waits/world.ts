@@ -48,6 +48,8 @@ export interface Told {
 export interface Doings {
   /** What a page of the history is answered with, or why not. */
   page?: (page: () => EventRecord[]) => Promise<EventRecord[]>;
+  /** Whether dispatch was told that events of this name are awaited. */
+  expect?: () => Promise<void>;
   /** What a run answers. */
   tell?: (told: Told, event: StoredEvent | null) => Promise<'taken' | 'gone'>;
 }
@@ -158,6 +160,7 @@ export class WaitsWorld {
       },
       log: { error: (message) => void this.errors.push(message) },
       history: {
+        expectWaits: () => answer(this.doings.expect?.() ?? Promise.resolve()),
         listEvents: (query) => {
           this.pages++;
           const read = () => this.#page(query);

@@ -175,6 +175,29 @@ describe('waiting for an event', () => {
     expect(Date.now()).toBe(NOW + 3 * SECOND + HOUR);
   });
 
+  test('waits in a loop get every event, each once, those too that come in between (WE-9, ST-4)', async () => {
+    const { eventId, runId } = await launch(async ({ step }) => {
+      const heard: unknown[] = [];
+      for (;;) {
+        const message = await step.waitForEvent('message', { event: 'test/message', timeout: '1h' });
+        if (message === null) return heard;
+        heard.push(message.data['text']);
+        await step.sleep('read it', '1m');
+      }
+    });
+    await waiting(runId, 'event');
+    await sendThrough({ name: 'test/message', data: { text: 'one' } });
+    await waiting(runId, 'sleep');
+    vi.setSystemTime(NOW + SECOND);
+    await sendThrough({ name: 'test/message', data: { text: 'two' } });
+    await wake(runId);
+    await waiting(runId, 'sleep');
+    await wake(runId);
+    await waiting(runId, 'event');
+    await finish(runId);
+    expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Completed', output: ['one', 'two'] }]);
+  });
+
   test('`if` compares both events, and an event for which it has no value is no match (WE-5, WE-21)', async () => {
     const { eventId, runId } = await launch(
       async ({ step }) =>

@@ -16,6 +16,7 @@ import {
   Gate,
   NOW,
   objectOf,
+  runRow,
   send,
   startOf,
   storedText,
@@ -59,6 +60,27 @@ describe('beginning', () => {
     await objectOf(start.runId).start({ ...start, events: [anEvent({ data: { program: 'another' } })] });
     expect(await finish(start.runId)).toMatchObject({ status: 'Completed', output: 1 });
     expect(entered).toBe(1);
+  });
+
+  test('who starts a run that ends at once is told of its end, and so is who starts it again (RN-3)', async () => {
+    const start = startOf(async ({ step }) => step.run('one', () => 1));
+    const ends = await Promise.all([objectOf(start.runId).start(start), objectOf(start.runId).start(start)]);
+    expect(ends.map((end) => end?.summary)).toMatchObject([
+      { status: 'Completed', output: '1' },
+      { status: 'Completed', output: '1' },
+    ]);
+    await crash(start.runId);
+    expect((await objectOf(start.runId).start(start))?.summary).toMatchObject({ status: 'Completed' });
+    // Nobody else is.
+    expect(await runRow(start.runId)).toBeNull();
+  });
+
+  test('who starts a run that goes on is told nothing, and the run reports its end itself (RN-3)', async () => {
+    const gate = new Gate<null>();
+    const start = startOf(async ({ step }) => step.run('one', () => gate.passed()));
+    expect(await objectOf(start.runId).start(start)).toBeNull();
+    gate.open(null);
+    await until(async () => ((await runRow(start.runId))?.['status'] === 'Completed' ? true : null));
   });
 
   test('a run whose event lies in the future begins then, also after its object was lost (TR-17, EVT-19)', async () => {

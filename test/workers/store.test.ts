@@ -9,6 +9,7 @@ import { DAY, MINUTE } from '../../src/lib/time.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
 import { d1Store } from '../../src/store/d1.ts';
 import { RETENTION, storeContract } from '../contracts/store.ts';
+import { admit, closeRuns, markDispatched } from '../contracts/stored.ts';
 
 const TABLES = ['event', 'event_part', 'event_key', 'run'];
 const NOW = Date.UTC(2030, 0, 2);
@@ -21,7 +22,7 @@ storeContract('on D1', async () => {
 });
 
 async function empty(): Promise<void> {
-  await db.batch(TABLES.map((table) => db.prepare(`delete from ${table}`)));
+  await db.batch([...TABLES, 'awaited'].map((table) => db.prepare(`delete from ${table}`)));
 }
 
 async function rowCounts(): Promise<Record<string, unknown>> {
@@ -81,10 +82,10 @@ describe('row writes, each of which is paid for', () => {
     const [plain, keyed] = [anEvent(1), anEvent(2, { id: 'x' })];
     expect(await cost(store.insertEvents([plain], NOW))).toBe(3);
     expect(await cost(store.insertEvents([keyed], NOW))).toBe(4);
-    expect(await cost(store.admit([plain, keyed], [], NOW))).toBe(0);
-    expect(await cost(store.markDispatched([plain.internalId], NOW))).toBe(1);
+    expect(await cost(admit(store, [plain, keyed], [], NOW))).toBe(0);
+    expect(await cost(markDispatched(store, [plain.internalId], NOW))).toBe(1);
     expect(await cost(store.expire(NOW + RETENTION, 10))).toBe(1);
-    expect(await cost(store.markDispatched([keyed.internalId], NOW))).toBe(1);
+    expect(await cost(markDispatched(store, [keyed.internalId], NOW))).toBe(1);
     expect(await cost(store.expire(NOW + RETENTION, 10))).toBe(2);
   });
 
@@ -94,7 +95,7 @@ describe('row writes, each of which is paid for', () => {
     const events = [anEvent(1), anEvent(2, { id: 'x' }), anEvent(3), anEvent(4, { id: 'x' })];
     const ids = events.map((event) => event.internalId);
     await store.insertEvents(events, NOW);
-    await store.markDispatched(ids.slice(2, 3), NOW);
+    await markDispatched(store, ids.slice(2, 3), NOW);
     seen.queries = [];
     expect(await cost(store.countFailure(ids))).toBe(2);
     expect(seen.queries).toHaveLength(1);
@@ -105,6 +106,27 @@ describe('row writes, each of which is paid for', () => {
     seen.queries = [];
     expect(await cost(store.countFailure([]))).toBe(0);
     expect(seen.queries).toEqual([]);
+  });
+
+  test('an event that nobody listens to: 2, and none for the name that somebody waits for, but once 1', async () => {
+    await empty();
+    const { store, cost } = watched();
+    expect(await cost(store.admit([{ event: anEvent(1), isHeard: false, version: 0 }], NOW))).toBe(2);
+    expect(await cost(store.expectWaits('production', 'user/signup'))).toBe(1);
+    expect(await cost(store.expectWaits('production', 'user/signup'))).toBe(0);
+    expect(await cost(store.admit([{ event: anEvent(2), isHeard: false, version: 0 }], NOW))).toBe(3);
+  });
+
+  test('a run that ends at once: 2 with its end, 2 for the event about that, 1 to dispatch its own', async () => {
+    await empty();
+    const { store, cost } = watched();
+    const [event, end] = [anEvent(1), anEvent(2, { name: 'inngest/function.finished' })];
+    await store.insertEvents([event], NOW);
+    const ended = [summaryOf(aRun(event))];
+    const arrivals = [{ event: end, isHeard: false, version: 0 }];
+    const settlement = { ended, arrivals, dispatched: [event.internalId] };
+    expect(await cost(store.settle(settlement, NOW))).toBe(5);
+    expect(await cost(store.settle(settlement, NOW))).toBe(0);
   });
 
   test('a duplicate: 2', async () => {
@@ -120,11 +142,11 @@ describe('row writes, each of which is paid for', () => {
     const event = anEvent(1);
     const run = aRun(event);
     await store.insertEvents([event], NOW);
-    expect(await cost(store.admit([event], [run], NOW))).toBe(3);
-    expect(await cost(store.admit([event], [run], NOW))).toBe(0);
+    expect(await cost(admit(store, [event], [run], NOW))).toBe(3);
+    expect(await cost(admit(store, [event], [run], NOW))).toBe(0);
     expect(await cost(store.scheduleChecks([{ runId: run.runId, checkAt: NOW }]))).toBe(2);
-    expect(await cost(store.closeRuns([summaryOf(run)]))).toBe(1);
-    expect(await cost(store.closeRuns([summaryOf(run)]))).toBe(0);
+    expect(await cost(closeRuns(store, [summaryOf(run)]))).toBe(1);
+    expect(await cost(closeRuns(store, [summaryOf(run)]))).toBe(0);
     expect(await cost(store.scheduleChecks([{ runId: run.runId, checkAt: NOW + 1 }]))).toBe(0);
     expect(await cost(store.expire(NOW + RETENTION, 10))).toBe(0);
     expect(await cost(store.forgetRuns([run.runId]))).toBe(1);
@@ -145,9 +167,9 @@ describe('the database', () => {
     await empty();
     const { store } = watched();
     const event = anEvent(1, { id: 'x', data: { text: 'x'.repeat(2 * limits.rowText) } });
-    await store.admit([event, anEvent(2, { id: 'x' })], [aRun(event)], NOW);
-    await store.markDispatched([event.internalId], NOW);
-    await store.closeRuns([summaryOf(aRun(event))]);
+    await admit(store, [event, anEvent(2, { id: 'x' })], [aRun(event)], NOW);
+    await markDispatched(store, [event.internalId], NOW);
+    await closeRuns(store, [summaryOf(aRun(event))]);
     expect(await rowCounts()).toEqual({ event: 2, event_part: 3, event_key: 1, run: 1 });
     await store.forgetRuns((await store.expire(NOW + RETENTION, 10)).runIds);
     expect(await rowCounts()).toEqual({ event: 0, event_part: 0, event_key: 0, run: 0 });
@@ -158,7 +180,7 @@ describe('the database', () => {
     const { store } = watched();
     await store.insertEvents([anEvent(1), anEvent(2)], NOW);
     await store.markDead([anEvent(1).internalId], 'refused 100 times', NOW);
-    await store.markDispatched([anEvent(1).internalId, anEvent(2).internalId], NOW);
+    await markDispatched(store, [anEvent(1).internalId, anEvent(2).internalId], NOW);
     const { results } = await db.prepare('select dead_reason from event order by internal_id').all();
     expect(results).toEqual([{ dead_reason: 'refused 100 times' }, { dead_reason: null }]);
   });
@@ -167,8 +189,10 @@ describe('the database', () => {
     await empty();
     const { store } = watched();
     const event = anEvent(1, { id: 'x', data: { text: 'x'.repeat(2 * limits.rowText) } });
-    const broken = { ...aRun(event), functionId: undefined } as unknown as QueuedRun;
-    await expect(store.admit([event], [broken], NOW)).rejects.toThrow(/NOT NULL/);
+    const broken = { ...summaryOf(aRun(event)), functionId: undefined } as unknown as RunSummary;
+    await expect(
+      store.settle({ arrivals: [{ event, isHeard: true, version: 0 }], ended: [broken] }, NOW),
+    ).rejects.toThrow(/NOT NULL/);
     expect(await rowCounts()).toEqual({ event: 0, event_part: 0, event_key: 0, run: 0 });
   });
 
@@ -176,7 +200,7 @@ describe('the database', () => {
     const { store, seen } = watched();
     const event = anEvent(1, { id: 'x', data: { text: 'x'.repeat(2 * limits.rowText) } });
     const query = { env: event.env, receivedAfter: NOW - DAY, limit: 10, cursor: event.internalId };
-    await store.admit([event], [aRun(event)], NOW);
+    await admit(store, [event], [aRun(event)], NOW);
     await store.listEvents(query);
     await store.listEvents({ ...query, name: event.name });
     await store.loadEvents([event.internalId]);
@@ -188,8 +212,8 @@ describe('the database', () => {
     await store.nextCheck();
     await store.countFailure([event.internalId]);
     await store.scheduleChecks([{ runId: event.internalId, checkAt: NOW }]);
-    await store.markDispatched([event.internalId], NOW);
-    await store.closeRuns([summaryOf(aRun(event))]);
+    await markDispatched(store, [event.internalId], NOW);
+    await closeRuns(store, [summaryOf(aRun(event))]);
     await store.expire(NOW + RETENTION, 10);
     await store.forgetRuns([event.internalId]);
     const plans = await Promise.all(seen.queries.map(async (text) => ({ text, plan: await planOf(text) })));

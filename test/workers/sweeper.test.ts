@@ -15,6 +15,7 @@ import {
   newId,
   NOW,
   objectOf,
+  runRow,
   runsOf,
   send,
   stubOf,
@@ -37,10 +38,6 @@ async function sweepAfter(ms: number): Promise<void> {
   vi.setSystemTime(Date.now() + ms);
   await objectSweeps(env).arm();
   await runDurableObjectAlarm(sweeper());
-}
-
-async function runRow(runId: string) {
-  return env.DB.prepare('select * from run where run_id = ?').bind(runId).first();
 }
 
 /** What other tests left behind is none of a test's business. */
@@ -128,6 +125,7 @@ describe('gaps', () => {
     const [id = ''] = await send({ name: 'test/program', data: { program } });
     const runId = await entered.passed();
     await calm(runId);
+    await until(async () => (await runsOf(id))[0] ?? null, "the run's row");
     await runInDurableObject(stubOf(runId), (_, { storage }) => storage.deleteAlarm());
     // Asked before its time, it sets the alarm again; asked after it, it wakes.
     await sweepAfter(40 * SECOND);

@@ -111,6 +111,10 @@ export function startOf(
   };
 }
 
+export async function runRow(runId: string) {
+  return env.DB.prepare('select * from run where run_id = ?').bind(runId).first();
+}
+
 /** Begins a run of the program as dispatch does; answers its id. */
 export async function begin(program: Program, data: StoredEvent['data'] = {}): Promise<string> {
   const start = startOf(program, data);

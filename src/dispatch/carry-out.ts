@@ -1,0 +1,204 @@
+/**
+ * What admitted events bring about: their runs are started, those who wait for them are told, and all that came of it is written in
+ * one batch. The events about the ends of runs that ended at once are stored in that same batch, and those of them that somebody
+ * listens to come next.
+ *
+ * Every event gets its own outcome, and none waits for another's: a start that fails leaves its event undispatched. Until the batch is
+ * written an event counts as undispatched, so everything here may be interrupted and repeated.
+ */
+import { SECOND } from '../lib/time.ts';
+import type { StoredEvent } from '../protocol/event.ts';
+import type { RunEnding, RunStart } from '../protocol/run.ts';
+import type { Admitted, QueuedRun, Runs, Store, Waits } from '../ports.ts';
+import { errorKind } from './delivery.ts';
+import { inPool } from './pool.ts';
+import { planAll, planAnew, type Plan, type PlanDeps } from './starts.ts';
+
+export interface CarryDeps extends PlanDeps {
+  store: Pick<Store, 'settle'>;
+  runs: Pick<Runs, 'start' | 'answer'>;
+  waits: Pick<Waits, 'deliver'>;
+}
+
+/**
+ * `done`: nothing is left to do. `failed`: this event's own trouble. `store`: nobody's fault, to be tried until it works. `missing`:
+ * asked for by its id, and no such event is stored.
+ */
+type Outcome = { is: 'done' } | { is: 'failed'; reason: string } | { is: 'store' } | { is: 'missing' };
+/** By internal id. */
+export type Outcomes = Map<string, Outcome>;
+
+/** When a sweep asks about a run for the first time, after it was to start. */
+const FIRST_CHECK = 30 * SECOND;
+const NAMES_AT_ONCE = 16;
+const ANSWERS_AT_ONCE = 24;
+
+/** @param atOnce starts under way at a time. @param outcomes of the admitted events, and of those about ends, are added. */
+export async function carryOut(
+  deps: CarryDeps,
+  plans: readonly Plan[],
+  admitted: Admitted,
+  atOnce: number,
+  outcomes: Outcomes,
+): Promise<void> {
+  let [open, state] = [opened(plans, admitted), admitted];
+  while (open.length > 0) {
+    for (const { event } of open) outcomes.set(event.internalId, { is: 'done' });
+    open = await current(deps, open, state, outcomes);
+    const endings = await start(deps, open, atOnce, outcomes);
+    await deliver(
+      deps,
+      open.flatMap(({ event }) => (state.get(event.internalId)?.isAwaited === true ? [event] : [])),
+      outcomes,
+    );
+    await refuse(deps, open, outcomes);
+    const written = await settle(deps, open, await tellParents(deps, endings), outcomes);
+    [open, state] = [opened(written.plans, written.admitted), written.admitted];
+  }
+}
+
+/**
+ * Planning costs nothing as long as what is known of the functions is not behind; the store has told of which events it was. Nothing of
+ * those has been started yet.
+ */
+async function current(
+  deps: CarryDeps,
+  plans: readonly Plan[],
+  admitted: Admitted,
+  outcomes: Outcomes,
+): Promise<Plan[]> {
+  const isCurrent = ({ event }: Plan) => admitted.get(event.internalId)?.isCurrent === true;
+  const stale = plans.filter((plan) => !isCurrent(plan)).map(({ event }) => event);
+  if (stale.length === 0) return [...plans];
+  const rest = plans.filter(isCurrent);
+  try {
+    return [...rest, ...(await planAnew(deps, stale))];
+  } catch (error) {
+    deps.log.error('dispatch: the functions were not loaded', { events: stale.length, error });
+    for (const { internalId } of stale) outcomes.set(internalId, { is: 'store' });
+    return rest;
+  }
+}
+
+/** Those runs are closed in the index, and the events about their ends are stored. Rejects when the store did not take it. */
+export async function settleEnds(
+  deps: CarryDeps,
+  endings: readonly RunEnding[],
+  rest: { open?: QueuedRun[]; dispatched?: string[] } = {},
+): Promise<{ plans: Plan[]; admitted: Admitted }> {
+  const plans = await planAll(
+    deps,
+    endings.flatMap((ending) => ending.events),
+  );
+  const ended = endings.map((ending) => ending.summary);
+  const admitted = await deps.store.settle({ ...rest, arrivals: plans, ended }, deps.clock.now());
+  return { plans, admitted };
+}
+
+/** Answers the ends of which who invoked the run knows. The others' runs are left open in the index: a sweep asks them again. */
+export async function tellParents(
+  { runs, log }: Pick<CarryDeps, 'runs' | 'log'>,
+  endings: readonly RunEnding[],
+): Promise<RunEnding[]> {
+  const told = await inPool(endings, ANSWERS_AT_ONCE, async ({ parent, summary }) => {
+    try {
+      if (parent !== null) await runs.answer(parent.to.runId, parent.to.key, parent.answer);
+      return true;
+    } catch (error) {
+      log.error('dispatch: who invoked a run was not told of its end', { runId: summary.runId, error });
+      return false;
+    }
+  });
+  return endings.filter((_, i) => told[i]);
+}
+
+function opened(plans: readonly Plan[], admitted: Admitted): Plan[] {
+  const seen = new Set<string>();
+  return plans.filter(({ event: { internalId } }) => {
+    const isFirst = !seen.has(internalId);
+    seen.add(internalId);
+    return isFirst && admitted.has(internalId);
+  });
+}
+
+/** Answers the ends of those runs that have ended already. */
+async function start(
+  deps: CarryDeps,
+  plans: readonly Plan[],
+  atOnce: number,
+  outcomes: Outcomes,
+): Promise<RunEnding[]> {
+  const due = plans.flatMap((plan) => plan.starts);
+  const endings = await inPool(due, atOnce, async (run) => {
+    try {
+      return await deps.runs.start(run);
+    } catch (error) {
+      const { runId, functionId } = run;
+      deps.log.error('dispatch: a run was not started', { runId, functionId, error });
+      const reason = `start of ${functionId}: ${errorKind(error)}`;
+      outcomes.set(run.events[0]?.internalId ?? '', { is: 'failed', reason });
+      return null;
+    }
+  });
+  return endings.filter((ending) => ending !== null);
+}
+
+/** To those who wait for them or are cancelled by them, all of one name in one call. */
+async function deliver(deps: CarryDeps, events: readonly StoredEvent[], outcomes: Outcomes): Promise<void> {
+  const untargeted = events.filter((event) => event.target === undefined);
+  const groups = [...Map.groupBy(untargeted, ({ env, name }) => `${env} ${name}`).values()];
+  await inPool(groups, NAMES_AT_ONCE, async (group) => {
+    const [{ env, name }] = group as [StoredEvent];
+    try {
+      await deps.waits.deliver(env, name, group);
+    } catch (error) {
+      deps.log.error('dispatch: events were not delivered to waits', { name, events: group.length, error });
+      const reason = `waits: ${errorKind(error)}`;
+      for (const event of group) outcomes.set(event.internalId, { is: 'failed', reason });
+    }
+  });
+}
+
+/** Who invoked a function that does not exist is told so (IV-12). */
+async function refuse(deps: CarryDeps, plans: readonly Plan[], outcomes: Outcomes): Promise<void> {
+  for (const { event, starts } of plans) {
+    const { internalId, target } = event;
+    if (starts.length > 0 || target?.parent === undefined) continue;
+    const message = `the invoked function "${target.functionId}" does not exist`;
+    const data = JSON.stringify({ name: 'NonRetriableError', message });
+    try {
+      await deps.runs.answer(target.parent.runId, target.parent.key, { ok: false, data });
+    } catch (error) {
+      outcomes.set(internalId, { is: 'failed', reason: `answer: ${errorKind(error)}` });
+    }
+  }
+}
+
+/** An end that the store does not take holds nothing up: the runs are then left open in the index, and a sweep asks them again. */
+async function settle(
+  deps: CarryDeps,
+  plans: readonly Plan[],
+  endings: readonly RunEnding[],
+  outcomes: Outcomes,
+): Promise<{ plans: Plan[]; admitted: Admitted }> {
+  const dispatched = plans.flatMap(({ event: { internalId } }) =>
+    outcomes.get(internalId)?.is === 'done' ? [internalId] : [],
+  );
+  for (const ends of endings.length > 0 ? [endings, []] : [[]]) {
+    const ended = new Set(ends.map((ending) => ending.summary.runId));
+    const open = plans.flatMap(({ event, starts }) =>
+      starts.filter((run) => !ended.has(run.runId)).map((run) => queuedRun(run, event)),
+    );
+    try {
+      return await settleEnds(deps, ends, { open, dispatched });
+    } catch (error) {
+      deps.log.error('dispatch: what came of events was not written', { events: plans.length, error });
+    }
+  }
+  for (const { event } of plans) outcomes.set(event.internalId, { is: 'store' });
+  return { plans: [], admitted: new Map() };
+}
+
+function queuedRun({ runId, env, functionId, queuedAt, startAt }: RunStart, event: StoredEvent): QueuedRun {
+  return { runId, env, functionId, eventId: event.internalId, queuedAt, checkAt: startAt + FIRST_CHECK };
+}

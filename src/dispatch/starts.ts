@@ -1,0 +1,64 @@
+/** What events start: the pure plan (src/match/plan.ts), with what it needs opened for it. */
+import { indexFunctions, plan, readsUser } from '../match/plan.ts';
+import type { StoredEvent } from '../protocol/event.ts';
+import type { RunStart } from '../protocol/run.ts';
+import type { Arrival, Catalog, Clock, Functions, Log, Seal } from '../ports.ts';
+import { withFlow } from './flow.ts';
+
+export interface PlanDeps {
+  functions: Functions;
+  /** Null when the deployment has no encryption key. */
+  seal: Pick<Seal, 'open'> | null;
+  clock: Clock;
+  log: Log;
+}
+
+/** An event and the runs that it starts. */
+export interface Plan extends Arrival {
+  starts: RunStart[];
+}
+
+export async function planAll(deps: PlanDeps, events: readonly StoredEvent[]): Promise<Plan[]> {
+  const now = deps.clock.now();
+  return Promise.all(
+    events.map(async (event) => {
+      const catalog = deps.functions.known(event.env);
+      const starts = await startsOf(deps, catalog, event, now);
+      // One that is meant for a function that does not exist is refused to whoever sent it.
+      const isHeard = starts.length > 0 || event.target !== undefined;
+      return { event, starts, isHeard, version: catalog.version };
+    }),
+  );
+}
+
+/** Once more, with the functions that the environments of these events have now. Rejects when they cannot be loaded. */
+export async function planAnew(deps: PlanDeps, events: readonly StoredEvent[]): Promise<Plan[]> {
+  for (const env of new Set(events.map((event) => event.env))) await deps.functions.load(env);
+  return planAll(deps, events);
+}
+
+/** `user` is opened only for functions whose filters read it; where it cannot be, they do not match, and that is logged. */
+async function startsOf(
+  deps: PlanDeps,
+  { version, configs }: Catalog,
+  event: StoredEvent,
+  now: number,
+): Promise<RunStart[]> {
+  const index = indexFunctions(configs);
+  const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
+  const warn = (warning: object) =>
+    deps.log.error('dispatch: an expression could not be decided', { ...warning });
+  const starts = plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+  const planned = version === 0 ? starts : starts.map((start) => ({ ...start, registry: version }));
+  const open = async () => user ?? (event.user === undefined ? undefined : openUser(deps, event));
+  return withFlow(index, event, planned, { open, warn });
+}
+
+async function openUser({ seal, log }: PlanDeps, { env, internalId, user }: StoredEvent) {
+  try {
+    return await seal?.open(user ?? '', env);
+  } catch (error) {
+    log.error('dispatch: the user of an event could not be opened', { internalId, error });
+    return undefined;
+  }
+}
