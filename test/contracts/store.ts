@@ -538,14 +538,14 @@ function settles(store: () => Store): void {
     ];
     const events = [awaited, other, elsewhere];
     const admitted = await store().admit(events.map(quiet), NOW);
-    expect(admitted).toEqual(new Map([[awaited.internalId, { isAwaited: true }]]));
+    expect(admitted).toEqual(new Map([[awaited.internalId, { isAwaited: true, isCurrent: true }]]));
     expect(await store().undispatched(LATER, 10)).toEqual([awaited.internalId]);
     const heard = [anEvent({ name: 'a/c' }), anEvent({ name: 'a/b', env: 'staging' })];
     const listened = await store().admit(
       heard.map((event) => ({ event, isHeard: true, version: 0 })),
       NOW,
     );
-    expect([...listened.values()]).toEqual([{ isAwaited: false }, { isAwaited: false }]);
+    expect([...listened.values()]).toEqual([{ isAwaited: false, isCurrent: true }, { isAwaited: false, isCurrent: true }]);
   });
 
   test('a duplicate of an awaited name is not to be dispatched (DD-6)', async () => {
@@ -560,7 +560,7 @@ function settles(store: () => Store): void {
     await store().insertEvents([event], NOW);
     await store().expectWaits(ENV, 'a/b');
     const admitted = await store().admit([{ event, isHeard: false, version: 0 }], NOW);
-    expect(admitted).toEqual(new Map([[event.internalId, { isAwaited: true }]]));
+    expect(admitted).toEqual(new Map([[event.internalId, { isAwaited: true, isCurrent: true }]]));
   });
 
   test('what came of an event is written at once: ends, runs that go on, the mark, and events about ends', async () => {
