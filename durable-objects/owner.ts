@@ -102,7 +102,13 @@ export class RunOwner implements RunRpc, RunHandle {
 
   /** Most runs that only compute, and many others, end while this is waited for. Everyone who asks is told of that end. */
   async start(request: RunStart): Promise<RunEnding | null> {
-    if (this.state === null) await this.#begin(request);
+    if (this.state === null) {
+      const start = runStart.parse(request);
+      const config = await this.#freeze(start);
+      // Another start may have been quicker. From here to the wait for its end there is no await: it must not report that itself.
+      if (this.state === null)
+        this.#feedAll([{ type: 'started', config, startAt: start.startAt }], start.events);
+    }
     if (this.state?.run.end === null) {
       this.#asking++;
       await within(this.#ended.promise, PATIENCE, this.#deps.timer);
@@ -298,13 +304,10 @@ export class RunOwner implements RunRpc, RunHandle {
     return wait && { wait };
   }
 
-  async #begin(request: RunStart): Promise<void> {
-    const start = runStart.parse(request);
-    const { runId, env, functionId, events, queuedAt, startAt, parent } = start;
+  async #freeze(start: RunStart): Promise<RunConfig> {
+    const { runId, env, functionId, events, queuedAt, parent } = start;
     const eventIds = events.map((event) => event.internalId);
     const own = { runId, env, functionId, eventIds, queuedAt, parent: parent ?? null };
-    const config: RunConfig = { ...own, ...(await this.#deps.freeze(start)) };
-    // Another start may have been quicker.
-    if (this.state === null) this.#feedAll([{ type: 'started', config, startAt }], events);
+    return { ...own, ...(await this.#deps.freeze(start)) };
   }
 }

@@ -545,7 +545,10 @@ function settles(store: () => Store): void {
       heard.map((event) => ({ event, isHeard: true, version: 0 })),
       NOW,
     );
-    expect([...listened.values()]).toEqual([{ isAwaited: false, isCurrent: true }, { isAwaited: false, isCurrent: true }]);
+    expect([...listened.values()]).toEqual([
+      { isAwaited: false, isCurrent: true },
+      { isAwaited: false, isCurrent: true },
+    ]);
   });
 
   test('a duplicate of an awaited name is not to be dispatched (DD-6)', async () => {
