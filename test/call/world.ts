@@ -43,6 +43,8 @@ type Limits = Pick<
 >;
 
 export interface WorldOptions extends Partial<Limits> {
+  /** Who starts the run waits for its end, however long that takes; otherwise not at all. */
+  isAwaited?: boolean;
   /** The object is lost at this transaction: before it is written, or after that and before anything is done about it. */
   lostAt?: { transaction: number; written: boolean };
   startAt?: number;
@@ -68,6 +70,8 @@ export class World {
   code: Code;
   readonly reported: RunSummary[] = [];
   readonly endings: RunEnding[] = [];
+  /** Ends that the run reported itself, rather than answer them to who started it. */
+  reports = 0;
   /** Events that the engine has accepted for the run. */
   readonly emitted: StoredEvent[] = [];
   readonly waits = new RecordedWaits();
@@ -195,9 +199,8 @@ export class World {
     life.owner = new RunOwner({
       journal: this.#mortal(life, journal),
       clock: { now: () => this.now },
-      // Nobody waits for the end of the run.
       timer: (_ms, fire) => {
-        fire();
+        if (this.#options.isAwaited !== true) fire();
         return () => undefined;
       },
       log: { error: (message) => void this.errors.push(message) },
@@ -211,7 +214,10 @@ export class World {
         startWithin: this.#options.startWithin ?? null,
         finishWithin: this.#options.finishWithin ?? null,
       }),
-      report: async (ending) => this.#told(ending),
+      report: async (ending) => {
+        this.reports++;
+        this.#told(ending);
+      },
       waits: this.waits,
       emit: async (emitted) => void this.emitted.push(emitted),
       abort: () => {
