@@ -4,7 +4,7 @@ import * as z from 'zod';
 import { readText } from '../ingest/body.ts';
 import { Refusal } from '../ingest/refusal.ts';
 import { hashUuid } from '../lib/hash.ts';
-import { bytesToHex } from '@noble/hashes/utils.js';
+import { parseJson } from '../lib/json.ts';
 import { limits } from '../protocol/limits.ts';
 import type { AppRecord } from '../ports.ts';
 import { inspect } from '../registry/inspect.ts';
@@ -77,11 +77,11 @@ const syncRequest = z.object({ url: z.string().optional() });
 async function syncApp(deps: ApiDeps, c: ApiContext, appId: string, answer: Answer): Promise<Response> {
   try {
     const text = await readText(c.req.raw.body, limits.registrationBytes);
-    const wanted = syncRequest.safeParse(text === '' ? {} : parsed(text));
+    const wanted = syncRequest.safeParse(text === '' ? {} : parseJson(text));
     if (!wanted.success) return failed(c, 400, 'invalid_request', 'url: expected a string');
     const url = wanted.data.url ?? (await find(deps, c, appId))?.url;
     if (url === undefined) return missing(c, 'app');
-    const syncId = hashUuid(bytesToHex(deps.intake.entropy.bytes(16)));
+    const syncId = hashUuid(`sync:${deps.intake.entropy.bytes(16).join()}`);
     return answer(c, await sync(deps, c.get('env'), url, syncId));
   } catch (error) {
     if (error instanceof VisitFailed) return failed(c, 422, 'sync_failed', error.message);
@@ -89,14 +89,6 @@ async function syncApp(deps: ApiDeps, c: ApiContext, appId: string, answer: Answ
       return failed(c, 422, error.code ?? 'sync_failed', error.message);
     if (error instanceof Refusal) return failed(c, 400, 'invalid_request', error.message);
     throw error;
-  }
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return null;
   }
 }
 

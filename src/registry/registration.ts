@@ -3,7 +3,7 @@
  * are not known are left out, so that newer SDKs can still sync (FN-10); anything else that is wrong refuses all of it (FN-9).
  */
 import * as z from 'zod';
-import { isObject, jsonDepth } from '../lib/json.ts';
+import { isObject, jsonDepth, parseJson } from '../lib/json.ts';
 import { type FunctionConfig, remoteFunctionConfig } from '../protocol/function.ts';
 import { limits } from '../protocol/limits.ts';
 import type { AppRecord } from '../ports.ts';
@@ -61,15 +61,12 @@ function fromJson(body: string): unknown {
   if (jsonDepth(body, limits.eventDepth) > limits.eventDepth) {
     throw new RegistrationRefused('Invalid request: the body is nested too deep');
   }
-  let value: unknown;
-  try {
-    value = JSON.parse(body);
-  } catch {
-    throw new RegistrationRefused('Invalid request: the body is not valid JSON');
-  }
+  const value = parseJson(body);
+  if (value === undefined) throw new RegistrationRefused('Invalid request: the body is not valid JSON');
+  if (!isObject(value)) return value;
   // How Go writes an empty list.
-  const functions = isObject(value) && Object.entries(value).some(isNoFunctions) ? { functions: [] } : {};
-  return isObject(value) ? { ...functions, ...(spelled(value) as object) } : value;
+  const functions = Object.entries(value).some(isNoFunctions) ? { functions: [] } : {};
+  return { ...functions, ...(spelled(value) as object) };
 }
 
 function isNoFunctions([name, member]: [string, unknown]): boolean {

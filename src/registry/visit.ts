@@ -1,5 +1,5 @@
 /** Requests to an app that are about the app, not about a run: to sync it, to look at it, to see whether it trusts this engine. */
-import { isObject } from '../lib/json.ts';
+import { isObject, parseJson } from '../lib/json.ts';
 import { SECOND } from '../lib/time.ts';
 import { readUpTo } from '../lib/stream.ts';
 import { bindingOf } from '../protocol/address.ts';
@@ -69,12 +69,8 @@ async function reach(network: AppNetwork, url: string, init: RequestInit) {
 }
 
 function objectOf(text: string): Visit['json'] {
-  try {
-    const value: unknown = JSON.parse(text);
-    return isObject(value) ? value : null;
-  } catch {
-    return null;
-  }
+  const value = parseJson(text);
+  return isObject(value) ? value : null;
 }
 
 /** SR-10; one in cloud mode that does not trust this engine says only the latter (wire 2.7). */
