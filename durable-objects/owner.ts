@@ -7,6 +7,7 @@
  */
 import type { Caller, RunHandle } from '../src/call/caller.ts';
 import { within, type Timer } from '../src/ingest/patience.ts';
+import { utf8Length } from '../src/lib/json.ts';
 import { never } from '../src/lib/never.ts';
 import type { SerializedError } from '../src/protocol/error.ts';
 import { eventView, type StoredEvent } from '../src/protocol/event.ts';
@@ -77,7 +78,10 @@ export interface OwnerDeps {
   apply?: typeof apply;
 }
 
-type FrozenConfig = Omit<RunConfig, 'runId' | 'env' | 'functionId' | 'eventIds' | 'queuedAt' | 'parent'>;
+type FrozenConfig = Omit<
+  RunConfig,
+  'runId' | 'env' | 'functionId' | 'eventIds' | 'eventBytes' | 'queuedAt' | 'parent'
+>;
 
 export class RunOwner implements RunRpc, RunHandle {
   readonly #deps: OwnerDeps;
@@ -307,7 +311,8 @@ export class RunOwner implements RunRpc, RunHandle {
   async #freeze(start: RunStart): Promise<RunConfig> {
     const { runId, env, functionId, events, queuedAt, parent } = start;
     const eventIds = events.map((event) => event.internalId);
-    const own = { runId, env, functionId, eventIds, queuedAt, parent: parent ?? null };
+    const eventBytes = utf8Length(JSON.stringify(events));
+    const own = { runId, env, functionId, eventIds, eventBytes, queuedAt, parent: parent ?? null };
     return { ...own, ...(await this.#deps.freeze(start)) };
   }
 }

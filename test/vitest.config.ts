@@ -19,7 +19,7 @@ export default defineConfig({
           name: 'core',
           environment: 'node',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/workers/**', 'test/e2e/**', 'test/conformance/**'],
+          exclude: ['test/workers/**', 'test/examples/**', 'test/e2e/**', 'test/conformance/**'],
         },
       },
       {
@@ -41,7 +41,7 @@ export default defineConfig({
         ],
         test: {
           name: 'workers',
-          include: ['test/workers/**/*.test.ts'],
+          include: ['test/{workers,examples}/**/*.test.ts'],
           setupFiles: ['test/workers/setup.ts'],
         },
       },

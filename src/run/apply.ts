@@ -13,7 +13,7 @@
  */
 import { never } from '../lib/never.ts';
 import { handlerReturned, handlerThrew, entryOverdue, parked } from './handler.ts';
-import { cancelled } from './finish.ts';
+import { cancelled, isTooLate } from './finish.ts';
 import { acknowledged, answered, askAgain } from './asks.ts';
 import { entryDue, started, watchdog } from './entry.ts';
 import type { RunState } from './state.ts';
@@ -24,6 +24,7 @@ import { nothing, type RunInput, type Transition } from './transition.ts';
 export function apply(state: RunState | null, input: RunInput, now: number): Transition {
   if (input.type === 'started') return state === null ? started(input.config, input.startAt, now) : nothing;
   if (state === null || state.run.end !== null) return nothing;
+  if (isTooLate(state, input, now)) return cancelled(state, now);
   switch (input.type) {
     case 'began':
       return began(state, input, now);

@@ -28,7 +28,15 @@ export function load(config: RunConfig, run: Run, steps: Step[]): RunState {
     steps: new Map(),
     asks: new Set(),
   };
-  const state: RunState = { config, run, steps: new Map(), live, waiting: new Map(), bytes: 0, settled: 0 };
+  const state: RunState = {
+    config,
+    run,
+    steps: new Map(),
+    live,
+    waiting: new Map(),
+    bytes: config.eventBytes,
+    settled: 0,
+  };
   for (const step of steps) place(state, step);
   return state;
 }

@@ -1,7 +1,7 @@
 /** The ends of a run. After these nothing of it changes any more. */
 import type { SerializedError } from '../protocol/error.ts';
-import { openAsk, type Run, type RunState } from './state.ts';
-import { nothing, type Changes, type Effect, type Transition } from './transition.ts';
+import { finishBy, handlerRuns, openAsk, type Run, type RunState } from './state.ts';
+import { nothing, type Changes, type Effect, type RunInput, type Transition } from './transition.ts';
 
 type Status = NonNullable<Run['end']>['status'];
 
@@ -40,6 +40,18 @@ export function cancelled(state: RunState, now: number): Transition {
   if (state.run.cancelAt !== null) return nothing;
   if (state.live.steps.size > 0) return { changes: { run: { ...state.run, cancelAt: now } }, effects: [] };
   return finish(state, state.run, 'Cancelled', 'null', now);
+}
+
+/** What comes after the run's time as it would have before. */
+const TIMELESS = new Set<RunInput['type']>(['returned', 'acknowledged', 'askAgain', 'watchdog']);
+
+/**
+ * The run's time is over (TO-5), and the handler's own code was not interrupted by that: what it returns counts (TO-10), but whatever
+ * else would go on or begin now is cancelled with the run.
+ */
+export function isTooLate(state: RunState, input: RunInput, now: number): boolean {
+  if (finishBy(state) > now || !handlerRuns(state) || TIMELESS.has(input.type)) return false;
+  return !('entry' in input) || input.entry === state.run.entry;
 }
 
 /** Keys of the waits that would cancel the run. */

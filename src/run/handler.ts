@@ -14,6 +14,8 @@ export function handlerReturned(state: RunState, output: string, now: number): T
   const size = utf8Length(output);
   if (size > limits.outputBytes)
     return fail(state, run, tooLarge('FunctionOutputTooLarge', "the function's output", size), now);
+  const bytes = state.bytes + size;
+  if (bytes > limits.stateBytes) return fail(state, run, stateTooLarge(bytes), now);
   return finish(state, run, 'Completed', output, now);
 }
 
@@ -21,6 +23,14 @@ export function tooLarge(name: string, what: string, size: number): SerializedEr
   return {
     name,
     message: `${what} is ${size} bytes of JSON, the limit is ${limits.outputBytes}`,
+  };
+}
+
+/** Of all that a run holds: its events, the outputs of its steps, and its own (RN-6). */
+export function stateTooLarge(bytes: number): SerializedError {
+  return {
+    name: 'RunStateTooLarge',
+    message: `the run holds ${bytes} bytes of JSON, the limit is ${limits.stateBytes}`,
   };
 }
 

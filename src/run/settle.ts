@@ -5,6 +5,7 @@ import { limits } from '../protocol/limits.ts';
 import type { Op } from '../protocol/op.ts';
 import { callHandler, executing, progress } from './entry.ts';
 import { fail, finish } from './finish.ts';
+import { stateTooLarge } from './handler.ts';
 import type { Run, RunState, SettledStep, Step } from './state.ts';
 import type { Changes, Transition } from './transition.ts';
 
@@ -54,13 +55,6 @@ export function changed(state: RunState, run: Run): Pick<Changes, 'run'> {
 export function afterStep(state: RunState, stopped: string, now: number): NonNullable<Changes['live']> {
   const idle = state.run.due !== null && othersExecuting(state, stopped) === 0;
   return idle ? { phase: 'parked' } : executing(state.live, now);
-}
-
-function stateTooLarge(bytes: number): SerializedError {
-  return {
-    name: 'RunStateTooLarge',
-    message: `the run holds ${bytes} bytes of JSON, the limit is ${limits.stateBytes}`,
-  };
 }
 
 export function isCancelDue(state: RunState, stopped: string): boolean {

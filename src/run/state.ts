@@ -16,6 +16,8 @@ export interface RunConfig {
   functionId: string;
   /** Internal ids of the events that started it. */
   eventIds: string[];
+  /** Size of those events: part of what the run holds (RN-6). */
+  eventBytes: number;
   queuedAt: number;
   /** Attempts of each step and of the code between steps: retries + 1. */
   maxAttempts: number;
@@ -116,7 +118,7 @@ export interface RunState {
   run: Run;
   steps: Map<string, Step>;
   live: Live;
-  /** Derived: the due times of waiting steps, bytes of all outputs, settled steps. */
+  /** Derived: the due times of waiting steps, bytes of the events and of all outputs, settled steps. */
   waiting: Map<string, number>;
   bytes: number;
   settled: number;
@@ -147,6 +149,11 @@ export function finishBy({ config, run }: RunState): number {
     : run.startedAt + config.finishWithin;
 }
 
+/** The handler's own code is what executes, and nothing else of the run. */
+export function handlerRuns({ live }: RunState): boolean {
+  return live.phase === 'executing' && live.steps.size + live.asks.size === 0;
+}
+
 /** When the object must wake next; null when it need not. The object's one alarm is always this. */
 export function nextAlarm(state: RunState): number | null {
   if (state.run.end !== null) return null;
@@ -157,7 +164,8 @@ export function nextAlarm(state: RunState): number | null {
 }
 
 function nextDue(state: RunState): number {
-  let next = Math.min(state.run.due ?? Infinity, finishBy(state));
+  // The handler's own code is not interrupted (TO-10): its next news tells that the time is over.
+  let next = Math.min(state.run.due ?? Infinity, handlerRuns(state) ? Infinity : finishBy(state));
   for (const [id, due] of state.waiting) if (due < next && isTimed(state, id)) next = due;
   return next;
 }

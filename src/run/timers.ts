@@ -1,6 +1,6 @@
 /** Which inputs the clock brings. */
 import { openAsks } from './asks.ts';
-import { finishBy, isTimed, type RunState } from './state.ts';
+import { finishBy, handlerRuns, isTimed, type RunState } from './state.ts';
 import type { RunInput } from './transition.ts';
 
 /**
@@ -17,7 +17,7 @@ export function dueInputs(state: RunState, now: number): RunInput[] {
     inputs.push({ type: 'entryOverdue' });
   }
   if (run.cancelAt === null) inputs.push(...due(state, now));
-  if (finishBy(state) <= now) inputs.push({ type: 'cancelled' });
+  if (finishBy(state) <= now && !handlerRuns(state)) inputs.push({ type: 'cancelled' });
   if (live.phase !== 'parked' && (live.phase === 'unknown' ? inputs.length === 0 : live.watchdog <= now)) {
     inputs.push({ type: 'watchdog' });
   }

@@ -14,6 +14,7 @@ import type { Flat } from './jsonify.ts';
 import type { InngestMiddleware, SentBy, WithContext } from './middleware.ts';
 import type { EventSchemas } from './schemas.ts';
 import type { SendEventOutput, StepTools } from './steps.ts';
+import type { Duration } from './times.ts';
 import type { CancelOn } from './triggers.ts';
 
 export interface Logger {
@@ -48,7 +49,21 @@ export interface ClientOptions {
   schemas?: EventSchemas<AnyEvents> | undefined;
   /** Any version text of the app, for people to see. */
   appVersion?: string | undefined;
+  checkpointing?: Checkpointing | undefined;
+  optimizeParallelism?: boolean | undefined;
 }
+
+/**
+ * How a function that is called over HTTP reports its steps, whose own setting wins over that of its client (CL-17, FN-19). Inside of a
+ * run's object every step is stored where it runs: there is nothing to set.
+ */
+type Checkpointing =
+  | boolean
+  | {
+      maxRuntime?: Duration | undefined;
+      bufferedSteps?: number | undefined;
+      maxInterval?: Duration | undefined;
+    };
 
 export interface SendOptions {
   /** Environment to send to, in place of the client's. */
@@ -149,6 +164,8 @@ export interface FunctionOptions<
     | undefined;
   /** Of this function only, after that of the client. */
   middleware?: Stack | undefined;
+  checkpointing?: Checkpointing | undefined;
+  optimizeParallelism?: boolean | undefined;
 }
 
 /** What a handler is called with. */

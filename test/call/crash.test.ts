@@ -6,7 +6,7 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sha1Hex } from '../../src/lib/hash.ts';
 import { never } from '../../src/lib/never.ts';
-import { World, type Context, type WorldOptions } from './world.ts';
+import { gate, World, type Context, type WorldOptions } from './world.ts';
 
 type Program =
   | { kind: 'step'; id: string; turns: number; fails: number }
@@ -142,7 +142,7 @@ async function ran(root: Program, lostAt: WorldOptions['lostAt'], alwaysLost = f
 }
 
 describe('a program that is lost', () => {
-  test('at every single transaction ends as the straight run does (RN-5, AT-7)', async () => {
+  test('at every single transaction ends as the straight run does (RN-5, AT-7, MX-17)', async () => {
     await fc.assert(
       fc.asyncProperty(program, async (root) => {
         const straight = await ran(root, undefined);
@@ -159,7 +159,26 @@ describe('a program that is lost', () => {
     );
   }, 60_000);
 
-  test('at every alarm ends as the straight run does', async () => {
+  test('in the middle of a step runs that one again from its beginning (MX-21)', async () => {
+    const seen: string[] = [];
+    const middle = gate();
+    const world = await new World(async ({ step }) => {
+      await step.run('whole', () => void seen.push('whole'));
+      await step.run('half', async () => {
+        seen.push('begun');
+        await middle.promise;
+        seen.push('done');
+      });
+    }).start();
+    expect(seen).toEqual(['whole', 'begun']);
+    middle.open(null);
+    await world.crash().toEnd();
+    expect(seen.filter((what) => what === 'whole')).toHaveLength(1);
+    expect(seen.filter((what) => what === 'begun')).toHaveLength(2);
+    expect(world.status).toBe('Completed');
+  });
+
+  test('at every alarm ends as the straight run does: nothing is kept in memory alone (FN-38)', async () => {
     await fc.assert(
       fc.asyncProperty(program, async (root) => {
         const straight = await ran(root, undefined);

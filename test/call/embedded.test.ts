@@ -34,9 +34,22 @@ describe('sequential steps', () => {
     expect([world.reported.length, world.reports]).toEqual([1, 0]);
   });
 
-  test('may be synchronous, and so may the handler (HC-12, SR-2)', async () => {
+  test('may be synchronous, and so may the handler (HC-12, HC-13, SR-2)', async () => {
     expect((await run(() => 7)).output).toBe(7);
     expect((await run(() => undefined)).output).toBeNull();
+  });
+
+  test('are written down before what comes after them begins (MX-5, MX-28)', async () => {
+    let stored: unknown;
+    const world: World = new World(async ({ step }) => {
+      await step.run('a', () => 'first');
+      await step.run('b', () => {
+        const { head = '', data } = world.rows.table.get(2) ?? {};
+        stored = { ...(JSON.parse(head) as object), data };
+      });
+    });
+    await world.run();
+    expect(stored).toMatchObject({ name: 'a', state: 'settled', ok: true, order: 0, data: '"first"' });
   });
 
   test('get further arguments (SR-8)', async () => {
@@ -65,7 +78,7 @@ describe('sequential steps', () => {
 });
 
 describe('the handler is given', () => {
-  test('its events, its run and its attempt (HC-1 to HC-9)', async () => {
+  test('its events, its run and its attempt (HC-1, HC-3, HC-9)', async () => {
     let seen: Partial<Context> = {};
     await run((context) => void (seen = context));
     expect(seen.event).toEqual({ name: 'shop/order.placed', data: { n: 1 }, ts: NOW });
@@ -168,6 +181,15 @@ describe('parallel steps', () => {
     expect(ran).toBe(100);
   });
 
+  test('may return 4 MB each, whatever that is together (PA-16)', async () => {
+    const large = 'x'.repeat(3 * 1024 * 1024);
+    const world = await run(async ({ step }) => {
+      const all = await Promise.all(['a', 'b', 'c'].map((id) => step.run(id, () => large)));
+      return all.length;
+    });
+    expect([world.status, world.output]).toEqual(['Completed', 3]);
+  });
+
   test('are retried alone (PA-3, RT-8)', async () => {
     const ran: string[] = [];
     const world = await run(({ step, attempt }) =>
@@ -203,7 +225,7 @@ describe('parallel steps', () => {
     expect(finished).toBe(true);
   });
 
-  test('allSettled: failures are values', async () => {
+  test('allSettled: failures are values (SR-6)', async () => {
     const world = await run(
       async ({ step }) => {
         const results = await Promise.allSettled([
@@ -612,6 +634,41 @@ describe('what may be thrown', () => {
   });
 });
 
+describe('errors', () => {
+  class OutOfTea extends Error {
+    override readonly name = 'OutOfTea';
+  }
+
+  test.each<[string, Error]>([
+    ['TypeError', new TypeError('not a kettle')],
+    ['OutOfTea', new OutOfTea('not a leaf')],
+  ])('of any class count, in a step and in the handler: %s (ER-3, MX-22)', async (name, thrown) => {
+    const raise = () => {
+      throw thrown;
+    };
+    const error = { name, message: thrown.message, stack: thrown.stack };
+    const failures = [0, 1].map((attempt) => ({ attempt, error }));
+    const inHandler = await run(raise, { maxAttempts: 2 });
+    expect(await inHandler.trace()).toMatchObject({ status: 'Failed', output: error, failures });
+    const inStep = await run(({ step }) => step.run('a', raise), { maxAttempts: 2 });
+    expect((await inStep.trace())?.steps).toMatchObject([{ status: 'Failed', error, failures }]);
+  });
+
+  test('that are very long are cut, with a mark (ER-7)', async () => {
+    const most = 64 * 1024;
+    const long = Object.assign(new Error('m'.repeat(most + 1)), { stack: 's'.repeat(most) });
+    const { output } = await run(
+      () => {
+        throw long;
+      },
+      { maxAttempts: 1 },
+    );
+    const { message, stack } = output as Error;
+    expect(message).toBe(`${'m'.repeat(most)}… (cut)`);
+    expect(stack).toBe('s'.repeat(most));
+  });
+});
+
 describe('what may be returned', () => {
   class Money {
     readonly cents = 5;
@@ -628,7 +685,7 @@ describe('what may be returned', () => {
     ['holes', [undefined, 1], [null, 1]],
     ['__proto__ as data', JSON.parse('{"__proto__":{"x":1}}'), JSON.parse('{"__proto__":{"x":1}}')],
     ['lone surrogates', '\ud800', '\ud800'],
-  ])('%s (MX-15, MX-16)', async (_what, value, result) => {
+  ])('%s (MX-15, MX-16, SR-5)', async (_what, value, result) => {
     const seen: unknown[] = [];
     const world = await run(async ({ step, attempt }) => {
       seen.push(await step.run('a', () => value));
@@ -679,7 +736,7 @@ describe('sleeps', () => {
     ['a text', '1h30m', 5_400_000],
     ['a Temporal.Duration', { total: (unit) => (unit === 'milliseconds' ? 250 : Number.NaN) }, 250],
     ['366 days', '366d', 366 * 86_400_000],
-  ])('%s (SL-1, SL-5, SL-8, SL-9)', async (_what, time, ms) => {
+  ])('%s (SL-1, SL-3, SL-5, SL-8, SL-9, LM-1)', async (_what, time, ms) => {
     let result: unknown = 'unset';
     const world = await run(async ({ step }) => {
       result = await step.sleep('s', time);
@@ -695,7 +752,8 @@ describe('sleeps', () => {
     ['a date in the past', new Date(0), 0],
     ['an ISO text', new Date(NOW + 7_000).toISOString(), 7_000],
     ['a Temporal.Instant', { epochMilliseconds: NOW + 9 }, 9],
-  ])('until %s (SU-1, SU-4)', async (_what, time, ms) => {
+    ['a text without a zone', '2027-01-16T18:00:00', new Date(2027, 0, 16, 18).getTime() - NOW],
+  ])('until %s (SU-1, SU-2, SU-4)', async (_what, time, ms) => {
     const world = await run(({ step }) => step.sleepUntil('s', time));
     expect([world.status, world.now - NOW]).toEqual(['Completed', ms]);
   });
@@ -716,11 +774,22 @@ describe('sleeps', () => {
     expect((await world.trace())?.steps).toEqual([]);
   });
 
-  test('longer than 366 days: the step fails for good (SL-4)', async () => {
-    const world = await run(({ step }) =>
-      step.sleep('s', 366 * 86_400_000 + 1).catch((error: Error) => error.name),
-    );
-    expect([world.output, world.now]).toEqual(['SleepTooLong', NOW]);
+  test.each<[string, (step: Context['step']) => Promise<void>]>([
+    ['longer than 366 days', (step) => step.sleep('s', 366 * 86_400_000 + 1)],
+    ['until a date after that', (step) => step.sleepUntil('s', new Date(NOW + 366 * 86_400_000 + 1))],
+  ])('%s: the step fails for good (SL-4, SU-5)', async (_what, sleep) => {
+    const world = await run(({ step }) => sleep(step).catch((error: Error) => [error.name, error.message]));
+    expect(world.output).toEqual(['SleepTooLong', expect.stringContaining('366 days')]);
+    expect(world.now).toBe(NOW);
+  });
+
+  test('count from the moment at which the run comes to them (DU-8)', async () => {
+    const world: World = new World(async ({ step }) => {
+      await step.run('slow', () => void (world.now += 5_000));
+      await step.sleep('s', 1_000);
+    });
+    await world.run();
+    expect(world.now).toBe(NOW + 6_000);
   });
 
   test('until a moving date: the first one stands (MX-20, SU-6, AT-11)', async () => {
@@ -938,13 +1007,27 @@ describe('the code changes while a run is in progress', () => {
     expect(await deployed(['a', 'pause', 'c'], ['a', 'c'])).toEqual(['c']);
   });
 
-  test('a function that is not there any more: its attempts are used up', async () => {
+  test('a function that is not there any more: its attempts are used up (FN-12)', async () => {
     const world = await new World(({ step }) => step.sleep('s', 1_000), { maxAttempts: 2 }).start();
-    world.code = () => {
-      throw new Error('gone');
-    };
+    world.isListed = false;
     await world.crash().toEnd();
     expect(world.status).toBe('Failed');
+    expect(world.output).toMatchObject({ message: 'function "app-fn" is not part of this deployment' });
+    expect((await world.trace())?.failures).toHaveLength(2);
+  });
+
+  test('what it was frozen with stays (FN-11, RT-16)', async () => {
+    const options = { maxAttempts: 2 };
+    let attempts = 0;
+    const world = await new World(({ step }) => {
+      return step.run('a', () => {
+        attempts++;
+        throw new Error('no');
+      });
+    }, options).start();
+    options.maxAttempts = 9;
+    await world.crash().toEnd();
+    expect([world.status, attempts]).toEqual(['Failed', 2]);
   });
 });
 
@@ -1017,6 +1100,12 @@ describe('sends inside a run', () => {
 });
 
 describe('the start', () => {
+  test('weighs its events, which are part of what the run holds (RN-6)', async () => {
+    const world = await run(() => 1);
+    const { data = '' } = world.rows.table.get(0) ?? {};
+    expect(world.owner.state?.config.eventBytes).toBe(Buffer.byteLength(data ?? ''));
+  });
+
   test('in the future: not before (TR-17)', async () => {
     const world = await new World(() => 1, { startAt: NOW + 5_000 }).start();
     expect(world.entries).toBe(0);

@@ -66,8 +66,9 @@ interface Life {
 
 export class World {
   now = NOW;
-  /** What the handler runs; a deploy replaces it. */
+  /** What the handler runs; a deploy replaces it, or leaves the function out. */
   code: Code;
+  isListed = true;
   readonly reported: RunSummary[] = [];
   readonly endings: RunEnding[] = [];
   /** Ends that the run reported itself, rather than answer them to who started it. */
@@ -272,7 +273,7 @@ export class World {
       return this.code(context as unknown as Context);
     });
     life.caller = new EmbeddedCaller(handle, {
-      find: () => ({ fn, appId: 'app' }),
+      find: () => (this.isListed ? { fn, appId: 'app' } : undefined),
       reqArgs: [],
       clock: { now: () => this.now },
       send: async (events, { seed, at }) => {

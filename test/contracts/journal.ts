@@ -14,6 +14,7 @@ const config: RunConfig = {
   env: 'main',
   functionId: 'app-fn',
   eventIds: ['event'],
+  eventBytes: 0,
   queuedAt: NOW,
   maxAttempts: 5,
   maxSteps: 9,

@@ -23,7 +23,7 @@ function costOf(source: string, data: object): number {
 const tooCostly = 'error: the evaluation costs too much';
 const list300 = Array.from({ length: 300 }, (_, i) => i);
 
-describe('cost', () => {
+describe('cost (EX-3, EX-4)', () => {
   test.each([
     ['a condition costs its nodes', `event.data.a == 'x' && event.data.b > 1`, {}, 11],
     ['a turn of a macro costs its body', `event.data.l.all(x, x >= 0)`, { l: list300 }, 1_504],

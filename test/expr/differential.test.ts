@@ -147,7 +147,7 @@ const typed = fc.letrec<Record<Kind, string>>((tie) => {
 
 const source = fc.oneof(typed.int, typed.double, typed.string, typed.bool, typed.list, typed.map);
 
-test('well-typed expressions have the same value, or none, in both', () => {
+test('well-typed expressions have the same value, or none, in both (EX-1)', () => {
   let values = 0;
   fc.assert(
     fc.property(source, data, (text, given) => {

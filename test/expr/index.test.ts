@@ -251,7 +251,7 @@ describe('for every expression and every pair of events', () => {
   });
 });
 
-test('EX-82: an event among 100,000 waits of its name is tested against one', () => {
+test('EX-78, EX-82, WE-24: an event among 100,000 waits of its name is tested against one', () => {
   const compiled = expression(`event.data.id == async.data.id && async.data.n > 1`);
   const waits = new Map<string, object[]>();
   for (let n = 0; n < 100_000; n++) {

@@ -148,7 +148,7 @@ describe('keys', () => {
     });
   });
 
-  test('EX-72: a literal text is one fixed key', () => {
+  test('EX-72, XV-7: a literal text is one fixed key', () => {
     expect(key(`"shared"`, {})).toEqual({ kind: 'key', id: 's:shared', text: 'shared' });
   });
 

@@ -383,12 +383,14 @@ describe('events sent by functions', () => {
     expect(await w.store.listEvents({ env: 'production', receivedAfter: 0, limit: 10 })).toHaveLength(4);
   });
 
-  test('obey the same rules', async () => {
+  test('obey the same rules, those about size and number too (SV-5, SV-6)', async () => {
     const w = world();
     const refusals = [[{ name: '' }], [{ name: 'inngest/x' }], [1], [{ name: 'a', data: [] }], [undefined]];
     for (const events of refusals) {
       expect(await refused(acceptEvents(w.intake, events, how))).toMatchObject({ status: 400 });
     }
+    const tooMany = Array.from({ length: 5_001 }, () => ({ name: 'a' }));
+    expect(await refused(acceptEvents(w.intake, tooMany, how))).toMatchObject({ status: 400 });
     const tooLarge = [{ name: 'a', data: { x: 'x'.repeat(limits.requestBytes) } }];
     expect(await refused(acceptEvents(w.intake, tooLarge, how))).toMatchObject({ status: 413 });
     expect(w.events.sent).toEqual([]);

@@ -66,12 +66,12 @@ describe('what is refused', () => {
     ['name: null', { name: null }, '400 events[0].name: event name is empty'],
     ['a name that is a number', { name: 1 }, '400 events[0].name: event name is empty'],
     [
-      '257 characters (EVT-3)',
+      '257 characters (EVT-3, LM-6)',
       { name: 'n'.repeat(257) },
       '400 events[0].name: event name is longer than 256 characters',
     ],
     [
-      'a reserved name (EVT-31)',
+      'a reserved name (EVT-31, TR-16)',
       { name: 'inngest/x' },
       '400 events[0].name: event name is reserved for internal use: inngest/x',
     ],
@@ -133,7 +133,7 @@ describe('what is refused', () => {
       '400 events[3].name: event name is empty',
     ],
     [
-      '5,001 events (EA-12)',
+      '5,001 events (EA-12, LM-8)',
       JSON.stringify(Array.from({ length: 5_001 }, () => ({ name: 'a' }))),
       '400 more than 5000 events in one request',
     ],

@@ -261,7 +261,7 @@ describe('events that are meant for one function', () => {
     },
   );
 
-  test('start nothing when there is no such function (any more)', () => {
+  test('start nothing when there is no such function (any more) (FN-12)', () => {
     expect(
       startedBy(functions, { name: 'inngest/scheduled.timer', target: { functionId: 'app-gone' } }).ids,
     ).toEqual([]);

@@ -1,17 +1,28 @@
 import { describe, expect, test, vi } from 'vitest';
 import { checkApps } from '../../src/registry/check.ts';
 import { parseWhen } from '../../src/protocol/function.ts';
+import { Inngest } from '../../src/sdk/index.ts';
 import { app, made, problems, problemsOf, written } from './words.ts';
 
 describe('checkApps', () => {
-  test('answers the configuration of every function of every app, defaults filled in', () => {
+  test('answers the configuration of every function of every app, defaults filled in (FN-6, FN-14, FN-15, RT-1)', () => {
     const one = written('shop', { id: 'one', name: 'One', retries: 0 }, [{ event: 'a/b' }, { event: 'a/*' }]);
     const two = made('crm', { id: 'two', description: 'for people', retries: undefined });
-    expect(checkApps([app('shop', one), app('crm', two)])).toEqual([
+    const three = written('shop', { id: 'three' });
+    expect(checkApps([app('shop', one, three), app('crm', two)])).toEqual([
       { id: 'shop-one', name: 'One', triggers: [{ event: 'a/b' }, { event: 'a/*' }], retries: 0 },
+      { id: 'shop-three', name: 'three', triggers: [{ event: 'a/b' }], retries: 4 },
       { id: 'crm-two', name: 'two', triggers: [{ event: 'a/b' }], retries: 4 },
     ]);
     expect(checkApps([])).toEqual([]);
+  });
+
+  test('a function that no app lists is none, though a client has made it (FN-5)', () => {
+    const client = new Inngest({ id: 'shop' });
+    const [listed] = ['listed', 'forgotten'].map((id) =>
+      client.createFunction({ id }, { event: 'a/b' }, () => {}),
+    );
+    expect(checkApps([{ client, functions: [listed] }]).map(({ id }) => id)).toEqual(['shop-listed']);
   });
 
   test('a function belongs to the app that lists it, whatever client made it (FN-7)', () => {
@@ -76,8 +87,9 @@ describe('checkApps', () => {
     expect(problemsOf({ [option]: {} })).toEqual([`shop-f: ${option}: not supported by this version`]);
   });
 
-  test('options that stay in the app are no matter of the engine (FN-28)', () => {
-    const options = { id: 'f', description: 'text', optimizeParallelism: true, checkpointing: true };
+  test('options that stay in the app are no matter of the engine (FN-26, FN-28)', () => {
+    const checkpointing = { maxRuntime: '300s', bufferedSteps: 2, maxInterval: '10s' };
+    const options = { id: 'f', description: 'text', optimizeParallelism: true, checkpointing };
     expect(problems(app('shop', made('shop', options)))).toEqual([]);
   });
 
@@ -275,7 +287,7 @@ describe('events that cancel', () => {
     [{ event: 'a', timeout: '2030-01-01' }, 'timeout: expected a duration'],
     [{ event: 'a', timeout: 5 }, 'timeout: expected a duration'],
     [{ event: 'a', match: 'data.id' }, 'match: not supported by this version'],
-  ])('%j is refused (CX-3 to CX-10, CX-18)', (entry, reason) => {
+  ])('%j is refused (CX-3, CX-5, CX-10, CX-18)', (entry, reason) => {
     expect(problemsOf({ cancel: [entry] })[0]).toContain(`shop-f: cancel[0].${reason}`);
   });
 

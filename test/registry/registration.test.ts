@@ -25,7 +25,7 @@ function refusal(body: unknown): RegistrationRefused {
 const why = (change: object): string => refusal(withFunction(change)).message;
 
 describe('the registrations of the official SDKs', () => {
-  test('TypeScript v4, with all its options (wire 2.4, AP-23a, AP-22a)', () => {
+  test('TypeScript v4, with all its options (wire 2.4, AP-23a, AP-22a, WR-1)', () => {
     expect(read(typescript)).toEqual({
       app: {
         id: 'app4',
@@ -64,7 +64,7 @@ describe('the registrations of the official SDKs', () => {
     });
   });
 
-  test('TypeScript v3: a number as concurrency, no retries named: four of them (wire 2.4)', () => {
+  test('TypeScript v3: a number as concurrency, no retries named: four of them (wire 2.4, FN-2, RT-6)', () => {
     const { app, functions } = read(typescript3);
     expect(app).toMatchObject({ id: 'shop', sdk: 'js:v3.54.2', framework: 'express', appVersion: null });
     expect(functions).toMatchObject([
@@ -130,12 +130,12 @@ describe('a function', () => {
     [0, 0],
     [20, 20],
     [50, 20],
-  ])('with %i as attempts has %i retries (wire 2.4, case 17)', (attempts, retries) => {
+  ])('with %i as attempts has %i retries (wire 2.4, case 17, RT-6)', (attempts, retries) => {
     const { steps } = wireFunction() as { steps: { step: object } };
     expect(one({ steps: { step: { ...steps.step, retries: { attempts } } } })).toMatchObject({ retries });
   });
 
-  test('may have no triggers: it is there to be invoked (wire 2.4)', () => {
+  test('may have no triggers: it is there to be invoked (wire 2.4, FN-4)', () => {
     expect(one({ triggers: [] })).toMatchObject({ triggers: [] });
   });
 

@@ -245,7 +245,7 @@ describe('a limit on the wait for a start', () => {
   test.each([
     [3_000, null],
     [3_001, 'Cancelled'],
-  ])('a start %i ms late (TO-3)', (late, status) => {
+  ])('a start %i ms after it was due (TO-3, TO-9)', (late, status) => {
     const run = new Fed({ startWithin: 3_000 }, NOW - late);
     expect(run.state.run.end?.status ?? null).toBe(status);
     expect(kinds(run.effects)).toEqual([status === null ? 'call' : 'report']);
@@ -253,7 +253,7 @@ describe('a limit on the wait for a start', () => {
 });
 
 describe('a limit on the whole run', () => {
-  test('cancels it when it is reached, to the millisecond', () => {
+  test('cancels it when it is reached, to the millisecond, asleep or not (TO-5, TO-8, TO-11)', () => {
     const run = new Fed({ finishWithin: 3_000 });
     run.report({ op: 'Sleep', id: 's', name: 's', attempt: 0, until: { in: 60_000 } });
     run.feed({ type: 'parked', entry: 1 });
@@ -262,6 +262,58 @@ describe('a limit on the whole run', () => {
     expect(run.state.run.end).toBeNull();
     run.alarm(3_000);
     expect(run.state.run.end).toMatchObject({ status: 'Cancelled' });
+  });
+
+  test('lets code that runs come to its end, and what it returns counts (TO-10, FA-14)', () => {
+    const run = new Fed({ finishWithin: 3_000 });
+    expect(nextAlarm(run.state)).toBe(NOW + 10_000);
+    run.alarm(10_000);
+    expect(run.state.run.end).toBeNull();
+    run.feed({ type: 'returned', entry: 1, output: '1' });
+    expect(run.state.run.end).toMatchObject({ status: 'Completed', at: NOW + 10_000 });
+  });
+
+  test.each<[string, RunInput]>([
+    ['a step', { type: 'began', id: 'a', name: 'a', attempt: 0 }],
+    ['a sleep', { type: 'reported', op: { op: 'Sleep', id: 's', name: 's', attempt: 0, until: { in: 1 } } }],
+    ['a wait', { type: 'reported', op: wait }],
+    ['another attempt', { type: 'threw', entry: 1, error: { name: 'E', message: 'm' }, final: false }],
+    ['a rest', { type: 'parked', entry: 1 }],
+    ['another two hours', { type: 'entryOverdue' }],
+  ])('lets nothing begin after it: %s (TO-5, TO-10)', (_, news) => {
+    const run = new Fed({ finishWithin: 3_000 });
+    run.now = NOW + 3_000;
+    expect(kinds(run.feed(news))).toEqual(['stop', 'report']);
+    expect(run.state.run.end).toMatchObject({ status: 'Cancelled' });
+    expect(run.state.steps.size).toBe(0);
+  });
+
+  test('a step that executes then is the last, and is kept (CX-23, TO-10)', () => {
+    const run = new Fed({ finishWithin: 3_000 });
+    run.feed({ type: 'began', id: 'a', name: 'a', attempt: 0 });
+    expect(nextAlarm(run.state)).toBe(NOW + 3_000);
+    run.alarm(3_000);
+    expect(run.state.run.end).toBeNull();
+    run.report({ op: 'StepRun', id: 'a', name: 'a', attempt: 0, data: '1' });
+    expect(run.state.run.end).toMatchObject({ status: 'Cancelled' });
+    expect(run.state.steps.get('a')).toMatchObject({ state: 'settled', ok: true });
+  });
+
+  test('what is lost after it does not run again', () => {
+    const run = new Fed({ finishWithin: 3_000 }).crash();
+    expect(kinds(run.alarm(10_000))).toEqual(['stop', 'report']);
+    expect(run.state.run.end).toMatchObject({ status: 'Cancelled' });
+  });
+
+  test('begins where the wait for a start ends, which a failed attempt does not bring back (TO-4, TO-6)', () => {
+    const run = new Fed({ startWithin: 500, finishWithin: 60_000 }, NOW - 500);
+    run.feed({ type: 'threw', entry: 1, error: { name: 'E', message: 'm' }, final: false });
+    const due = (run.state.run.due ?? 0) - NOW;
+    expect(due).toBeGreaterThan(500);
+    expect(kinds(run.alarm(due))).toEqual(['call']);
+    run.report({ op: 'Sleep', id: 's', name: 's', attempt: 0, until: { in: 90_000 } });
+    run.feed({ type: 'parked', entry: 2 });
+    expect([run.state.run.startedAt, nextAlarm(run.state)]).toEqual([NOW, NOW + 60_000]);
   });
 });
 

@@ -75,11 +75,22 @@ describe('everything that a run holds', () => {
     expect(state.run.end).toBeNull();
   });
 
-  test('of 32 MB + 1 byte fails the run, and the step is kept (LM-11)', () => {
+  test('comprises its events, and in the end what it returns (RN-6, LM-4)', () => {
+    const state = given('executing', { eventBytes: 3 * MB });
+    expect(take(state, ok('a', json(MB))).state.bytes).toBe(4 * MB);
+    const end = (output: string) => {
+      const almost = given('executing', { eventBytes: 32 * MB - 2 });
+      return seen(take(almost, { type: 'returned', entry: 1, output }).state);
+    };
+    expect([end('10'), end('100')]).toEqual(['Completed', 'Failed(RunStateTooLarge)']);
+  });
+
+  test('of 32 MB + 1 byte fails the run, and the step is kept (LM-11, AT-17)', () => {
     const { state, transition } = take(full(), ok('last', '10'));
     expect(state.run.end?.status).toBe('Failed');
     expect(transition.changes.output).toContain('RunStateTooLarge');
-    expect(transition.changes.output).toContain(String(32 * MB + 1));
+    expect(transition.changes.output).toContain(`holds ${32 * MB + 1} bytes`);
+    expect(transition.changes.output).toContain(`limit is ${32 * MB}`);
     expect(state.steps.get('last')).toMatchObject({ state: 'settled', ok: true });
   });
 });
@@ -141,21 +152,24 @@ describe('retries', () => {
     expect(seen(state)).toBe('Failed(Error)');
   });
 
-  test.each([0, 4, 20])('%i: that many and one attempts of a step (RT-3, RT-4)', (retries) => {
-    let now = NOW;
-    let { state } = take(given('executing', { maxAttempts: retries + 1 }), w.began('a'));
-    let attempts = 0;
-    for (let attempt = 0; state.steps.get('a')?.state !== 'settled'; attempt++) {
-      attempts++;
-      ({ state } = take(state, w.err('a', attempt), now));
-      now += w.RETRY;
-      ({ state } = take(state, w.stepDue('a'), now));
-    }
-    expect(attempts).toBe(retries + 1);
-    expect(state.steps.get('a')?.failures.map((failure) => failure.attempt)).toEqual(
-      Array.from({ length: retries + 1 }, (_, n) => n),
-    );
-  });
+  test.each([0, 4, 20])(
+    '%i: that many and one attempts of a step, whoever counts them (RT-3, RT-4, RT-15)',
+    (retries) => {
+      let now = NOW;
+      let { state } = take(given('executing', { maxAttempts: retries + 1 }), w.began('a'));
+      let attempts = 0;
+      for (let attempt = 0; state.steps.get('a')?.state !== 'settled'; attempt++) {
+        attempts++;
+        ({ state } = take(state, w.err('a', attempt), now));
+        now += w.RETRY;
+        ({ state } = take(state, w.stepDue('a'), now));
+      }
+      expect(attempts).toBe(retries + 1);
+      expect(state.steps.get('a')?.failures.map((failure) => failure.attempt)).toEqual(
+        Array.from({ length: retries + 1 }, (_, n) => n),
+      );
+    },
+  );
 
   test.each([0, 4, 20])('%i: that many and one attempts of the handler (RT-3, RT-4)', (retries) => {
     let now = NOW;

@@ -15,7 +15,7 @@ describe('a run', () => {
     ['Completed', 'Completed'],
     ['Failed', 'Failed'],
     ['Cancelled', 'Cancelled'],
-  ])('%s: %s (RN-3)', (words, status) => {
+  ])('%s: %s (RN-2, RN-3)', (words, status) => {
     expect(runView(given(words), null).status).toBe(status);
   });
 

@@ -24,6 +24,7 @@ export const config: RunConfig = {
   env: 'main',
   functionId: 'app-fn',
   eventIds: ['event'],
+  eventBytes: 0,
   queuedAt: NOW,
   maxAttempts: 3,
   maxSteps: 5,

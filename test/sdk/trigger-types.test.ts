@@ -219,7 +219,7 @@ describe('step.invoke', () => {
     return uses;
   });
 
-  test('takes data and gives the result by the function or its reference (IV-1, IV-2, RF-5, RF-7, RF-8)', () => {});
+  test('takes data and gives the result by the function or its reference (IV-1, IV-2, IV-26, IV-27, RF-5, RF-7, RF-8)', () => {});
 
   test('GetFunctionOutput reads references too, and nothing of an id (TY-5)', () => {
     expectTypeOf<GetFunctionOutput<typeof described>>().toEqualTypeOf<{ sum: number }>();

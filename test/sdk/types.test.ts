@@ -378,7 +378,7 @@ describe('step', () => {
     return uses;
   });
 
-  test('tools infer their results in JSON form (SR-1, SR-8, SL-1, SU-1, SV-1, TY-8)', () => {});
+  test('tools infer their results in JSON form (ST-1, SR-1, SR-8, SL-1, SU-1, SV-1, TY-8)', () => {});
 });
 
 type Anything = EventPayload['data'];

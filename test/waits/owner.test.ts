@@ -18,6 +18,15 @@ describe('an event finds its waits', () => {
     expect(world.rows()).toEqual([{ path: '["data","id"]', value: 's:b' }]);
   });
 
+  it('resumes the one of 10,000 that it is for, by lookup (AT-13, EX-78, WE-24)', async () => {
+    const world = new WaitsWorld();
+    const waits = Array.from({ length: 10_000 }, (_, n) => waitFor(`k${n}`));
+    for (let n = 0; n < waits.length; n += 1_000) await world.owner.listen(waits.slice(n, n + 1_000));
+    await world.owner.deliver([event(1, START + 5, { id: 'k7654' })]);
+    expect(world.told).toEqual([told('k7654', 1)]);
+    expect(world.count('wait')).toBe(9_999);
+  });
+
   it('resumes every run that waits for it, and stores the event once for all of them (WE-11)', async () => {
     const world = new WaitsWorld({ tell: () => Promise.reject(new Error('no')) });
     await world.owner.listen(['x', 'y', 'z'].map((key) => waitFor(key, { expression: null })));

@@ -158,7 +158,7 @@ test('a run that is killed at every one of its awaits comes to its end, a place 
   await expectHealed(runId, attack);
 });
 
-test('a run whose object is evicted before every alarm comes to its end (MX-25, SL-2)', async () => {
+test('a run whose object is evicted before every alarm comes to its end (FN-38, MX-25, SL-2)', async () => {
   const ran: number[] = [];
   const runId = await begin(async ({ step }) => {
     for (let day = 0; day < 5; day++) {

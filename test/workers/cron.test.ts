@@ -80,7 +80,7 @@ describe('planning', () => {
 });
 
 describe('a tick', () => {
-  test('starts its function on time, which sees the scheduled event (CR-10, CR-11, CR-12)', async () => {
+  test('starts its function on time, which sees the scheduled event (CR-10, CR-11, CR-12, SY-15)', async () => {
     await everyMinute();
     await fire();
     const [tick] = await storedTicks(1);

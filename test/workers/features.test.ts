@@ -1,111 +1,45 @@
 /** What functions can do besides steps and sleeps, from the front door to the index: in real objects, with D1 and the queues. */
 import { evictDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
-import { afterEach, describe, expect, test, vi } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { traceView } from '../../src/api/views.ts';
-import type { Json } from '../../src/lib/json.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
-import type { RunTrace, Waiting } from '../../src/protocol/run.ts';
-import { type FailureEventArgs, NonRetriableError, referenceFunction } from '../../src/sdk/index.ts';
+import { NonRetriableError, referenceFunction } from '../../src/sdk/index.ts';
 import {
   anEvent,
   calm,
   crash,
+  dispatched,
+  emptyTables,
+  ended,
   endedRunsOf,
+  endEvent,
+  endEvents,
   finish,
   Gate,
+  launch,
+  named,
   NOW,
+  recording,
   runsOf,
   send,
+  sendThrough,
   storedText,
   stubOf,
   timeStandsStill,
   traceOf,
   unique,
   until,
+  waiting,
   wake,
 } from './world.ts';
-import { type Program, programs, sequels } from './worker.ts';
+import type { Program } from './worker.ts';
 
 timeStandsStill();
 
 const child = referenceFunction({ functionId: 'child', schemas: {} });
 
-/** What other tests left behind is none of a test's business. */
-afterEach(async () => {
-  for (const table of ['event', 'event_part', 'event_key', 'run'])
-    await env.DB.prepare(`delete from ${table}`).run();
-});
-
-interface Launch {
-  name?: string;
-  data?: object;
-  user?: object;
-}
-
-function named(program: Program): string {
-  const name = unique('feature');
-  programs.set(name, program);
-  return name;
-}
-
-/** Sends an event that starts one run of the program. */
-async function launch(program: Program, { name = 'test/program', data, user }: Launch = {}) {
-  const event = { name, data: { ...data, program: named(program) }, ...(user === undefined ? {} : { user }) };
-  const [eventId = ''] = await send(event);
-  const runId = await until(async () => (await runsOf(eventId))[0]?.run_id ?? null, 'the run');
-  return { eventId, runId };
-}
-
-/** Waits until the run waits for this and nothing of it executes. */
-async function waiting(runId: string, reason: Waiting['reason'], howMany = 1): Promise<RunTrace> {
-  return until(async () => {
-    const trace = await traceOf(runId).catch(() => null);
-    return trace?.waiting.filter((one) => one.reason === reason).length === howMany ? calm(runId) : null;
-  }, `the run's waiting for ${howMany} ${reason}`);
-}
-
-/** Sends events and waits until all that they lead to is done. */
-async function sendThrough(events: object): Promise<string[]> {
-  const ids = await send(events);
-  for (const id of ids) await dispatched(id);
-  return ids;
-}
-
-async function dispatched(internalId: string): Promise<void> {
-  const query = env.DB.prepare('select dispatched_at from event where internal_id = ?').bind(internalId);
-  await until(() => query.first<number>('dispatched_at'), 'the dispatch');
-}
-
-async function ended(runId: string): Promise<RunTrace> {
-  return until(async () => {
-    const trace = await traceOf(runId);
-    return trace.status === 'Running' ? null : trace;
-  }, 'the end of the run');
-}
-
-interface EndEvent {
-  internalId: string;
-  id: string | null;
-  ts: number;
-  data: Record<string, Json>;
-}
-
-async function endEvents(name: string, runId: string): Promise<EndEvent[]> {
-  const { results } = await env.DB.prepare('select * from event where name = ?').bind(name).all();
-  return results
-    .map((row) => ({
-      internalId: String(row['internal_id']),
-      id: row['id'] as string | null,
-      ts: Number(row['ts']),
-      data: (JSON.parse(String(row['body'])) as { data: Record<string, Json> }).data,
-    }))
-    .filter(({ data }) => data['run_id'] === runId);
-}
-
-async function endEvent(name: string, runId: string): Promise<EndEvent> {
-  return until(async () => (await endEvents(name, runId))[0] ?? null, `${name} of the run`);
-}
+emptyTables();
 
 const waitsObject = (event: string) => env.WAITS.get(env.WAITS.idFromName(`dev:${event}`));
 
@@ -150,7 +84,7 @@ describe('waiting for an event', () => {
     expect(await finish(runId)).toMatchObject({ output: 'cake' });
   });
 
-  test('an event that came after the run began and before it waited resumes it; without look-back it does not', async () => {
+  test('an event that came after the run began and before it waited resumes it; without look-back it does not (AT-12, WE-9)', async () => {
     await sendThrough({ name: 'test/early', data: { at: 'before the run' } });
     vi.setSystemTime(NOW + SECOND);
     const gate = new Gate();
@@ -198,7 +132,33 @@ describe('waiting for an event', () => {
     expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Completed', output: ['one', 'two'] }]);
   });
 
-  test('`if` compares both events, and an event for which it has no value is no match (WE-5, WE-21)', async () => {
+  test('a timeout of zero is over at once, and only an exact name counts (WE-18, WE-19)', async () => {
+    const { eventId, runId } = await launch(async ({ step }) => {
+      const none = await step.waitForEvent('none', { event: 'test/zero', timeout: 0 });
+      const pattern = await step.waitForEvent('pattern', { event: 'test/*', timeout: '1h' });
+      return [none, pattern];
+    });
+    await until(async () => ((await traceOf(runId).catch(() => null))?.steps.length === 1 ? true : null));
+    await wake(runId);
+    expect(Date.now() - NOW).toBeLessThanOrEqual(1);
+    await waiting(runId, 'event');
+    await sendThrough({ name: 'test/zero' });
+    await finish(runId);
+    expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Completed', output: [null, null] }]);
+  });
+
+  test('an event whose ts lies in the future resumes it at once (WE-14)', async () => {
+    const { eventId, runId } = await launch(({ step }) =>
+      step.waitForEvent('it', { event: 'test/later', timeout: '1h' }),
+    );
+    await waiting(runId, 'event');
+    const ts = NOW + 12 * HOUR;
+    await sendThrough({ name: 'test/later', ts });
+    expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Completed', output: { ts } }]);
+    expect(Date.now()).toBe(NOW);
+  });
+
+  test('`if` compares both events, and an event for which it has no value is no match (EX-9, WE-5, WE-21)', async () => {
     const { eventId, runId } = await launch(
       async ({ step }) =>
         step.waitForEvent('payment', {
@@ -311,7 +271,7 @@ describe('waiting for an event', () => {
     expect((await ended(runId)).endedAt).toBe(NOW + HOUR);
   });
 
-  test('what a run waits for and until when is in its trace', async () => {
+  test('what a run waits for and until when is in its trace; an invocation has a year (IV-6)', async () => {
     const { runId } = await launch(async ({ step }) => {
       await Promise.all([
         step.waitForEvent('event', { event: 'test/never', timeout: '2h', if: 'async.data.a == 1' }),
@@ -374,6 +334,56 @@ describe('invoking', () => {
     expect(await endedRunsOf(eventId)).toMatchObject([{ output: ['RangeError', 'no such thing', true] }]);
     expect(entered).toBe(1);
     expect((await traceOf(runId)).steps).toMatchObject([{ name: 'call', status: 'Failed', attempts: 1 }]);
+  });
+
+  test('a run of its own: another id, its own steps and attempts, its own event to match (IV-10, IV-25, EX-21)', async () => {
+    const entered = new Gate<string>();
+    let attempts = 0;
+    const program = named(async ({ runId, step }) => {
+      entered.open(runId);
+      await step.run('unsteady', () => {
+        if (++attempts === 1) throw new Error('once');
+      });
+      const paid = await step.waitForEvent('paid', {
+        event: 'test/paid',
+        timeout: '1h',
+        match: 'data.order',
+      });
+      return paid?.data['amount'];
+    });
+    const fragile = referenceFunction({ functionId: 'fragile', schemas: {} });
+    const caller = await launch(({ step }) =>
+      step.invoke('call', { function: fragile, data: { program, order: 7 } }),
+    );
+    const childRun = await entered.passed();
+    expect(childRun).not.toBe(caller.runId);
+    await waiting(childRun, 'retry');
+    await wake(childRun);
+    await waiting(childRun, 'event');
+    await sendThrough({ name: 'test/paid', data: { order: 8, amount: 1 } });
+    await sendThrough({ name: 'test/paid', data: { order: 7, amount: 2 } });
+    expect(await endedRunsOf(caller.eventId)).toMatchObject([{ status: 'Completed', output: 2 }]);
+    expect((await traceOf(childRun)).steps).toMatchObject([
+      { name: 'unsteady', attempts: 2 },
+      { name: 'paid' },
+    ]);
+    expect((await traceOf(caller.runId)).steps).toMatchObject([{ name: 'call', attempts: 1 }]);
+    expect(attempts).toBe(2);
+  });
+
+  test('one whose caller is cancelled goes on (IV-22, CX-34)', async () => {
+    const entered = new Gate<string>();
+    const program = named(async ({ runId, step }) => {
+      entered.open(runId);
+      await step.sleep('nap', '2h');
+      return 'for nobody';
+    });
+    const caller = await launch(({ step }) => step.invoke('call', { function: child, data: { program } }));
+    const childRun = await entered.passed();
+    await waiting(caller.runId, 'invoke');
+    await exports.default.fetch(`https://stepwell.test/v1/runs/${caller.runId}`, { method: 'DELETE' });
+    expect(await endedRunsOf(caller.eventId)).toMatchObject([{ status: 'Cancelled' }]);
+    expect(await finish(childRun)).toMatchObject({ status: 'Completed', output: 'for nobody' });
   });
 
   test('an error that is not caught fails the run after its own retries', async () => {
@@ -442,19 +452,8 @@ describe('invoking', () => {
   });
 });
 
-/** A sequel that records what it is called with. */
-function recording(after: (context: FailureEventArgs) => unknown = () => null) {
-  const seen: FailureEventArgs[] = [];
-  const sequel = unique('sequel');
-  sequels.set(sequel, (context) => {
-    seen.push(context);
-    return after(context);
-  });
-  return { sequel, seen };
-}
-
 describe('the end of a run', () => {
-  test('that has failed calls onFailure once, with the event and the error (AT-3, OF-3, OF-7, SY-2)', async () => {
+  test('that has failed calls onFailure once, with the event and the error (AT-3, OF-3, OF-7, SY-2, SY-6 to SY-8)', async () => {
     const { sequel, seen } = recording(({ step }) => step.run('tell', () => 'told'));
     let entered = 0;
     const { eventId, runId } = await launch(
@@ -492,6 +491,24 @@ describe('the end of a run', () => {
     expect(await endEvents('inngest/function.failed', runId)).toHaveLength(1);
     expect(await endEvents('inngest/function.finished', runId)).toHaveLength(1);
     expect(await endEvents('inngest/function.cancelled', runId)).toEqual([]);
+  });
+
+  test.each<[string, Program]>([
+    [
+      'an error that is not retried',
+      () => {
+        throw new NonRetriableError('no use');
+      },
+    ],
+    ['an output that is too large', () => 'x'.repeat(5_000_000)],
+    ['an expression that is none', ({ step }) => step.waitForEvent('w', { event: 'a', timeout: 1, if: '=' })],
+  ])('that fails without a retry, by %s, calls onFailure too (OF-4)', async (_, program) => {
+    const { sequel, seen } = recording();
+    const { eventId, runId } = await launch(program, { name: 'test/fragile', data: { sequel } });
+    expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Failed' }]);
+    const failed = await endEvent('inngest/function.failed', runId);
+    expect(await endedRunsOf(failed.internalId)).toMatchObject([{ status: 'Completed' }]);
+    expect(seen).toHaveLength(1);
   });
 
   test('a failure handler that fails is retried as it says and ends there (OF-13)', async () => {
@@ -574,13 +591,43 @@ describe('the end of a run', () => {
   });
 });
 
+describe('sending from a step', () => {
+  test('starts, resumes and cancels, and the events know the run that they come from (SV-8, SV-10, SV-4)', async () => {
+    const started = named(() => 'started');
+    const waiter = await launch(({ step }) =>
+      step.waitForEvent('go', { event: 'test/go.on', timeout: '1h' }),
+    );
+    const mortal = await launch(({ step }) => step.sleep('nap', '1h'), {
+      name: 'test/mortal',
+      data: { order: 'sent' },
+    });
+    await waiting(waiter.runId, 'event');
+    await waiting(mortal.runId, 'sleep');
+    const sender = await launch(async ({ step }) => {
+      const { ids } = await step.sendEvent('three', [
+        { name: 'test/program', data: { program: started } },
+        { name: 'test/go.on' },
+        { name: 'test/cancel', data: { order: 'sent' } },
+      ]);
+      return ids;
+    });
+    const [run] = await endedRunsOf(sender.eventId);
+    const [first = '', second = ''] = (run?.output ?? []) as string[];
+    expect(await endedRunsOf(first)).toMatchObject([{ output: 'started' }]);
+    expect(await endedRunsOf(waiter.eventId)).toMatchObject([{ output: { id: second, name: 'test/go.on' } }]);
+    expect(await endedRunsOf(mortal.eventId)).toMatchObject([{ status: 'Cancelled' }]);
+    const answer = await exports.default.fetch(`https://stepwell.test/v1/events/${second}`);
+    expect(await answer.json()).toMatchObject({ data: { source: 'run', source_id: sender.runId } });
+  });
+});
+
 describe('cancelling', () => {
   const napping: Program = async ({ step }) => {
     await step.sleep('nap', '12h');
     return 'rested';
   };
 
-  test('by an event: the run that it matches, and no other (CX-3, CX-6, CX-16, CX-29)', async () => {
+  test('by an event: the run that it matches, and no other (CX-3, CX-6, CX-12, CX-16, CX-29, EX-9, FN-24)', async () => {
     const { sequel, seen } = recording();
     const mine = await launch(napping, { name: 'test/mortal', data: { order: 'a', sequel } });
     const other = await launch(napping, { name: 'test/mortal', data: { order: 'b' } });
@@ -608,6 +655,34 @@ describe('cancelling', () => {
     expect(await finish(other.runId)).toMatchObject({ status: 'Completed', output: 'rested' });
   });
 
+  test('any event of the name, where nothing more is said: every run, whoever waits for it, and its own functions (CX-9, CX-15, CX-17)', async () => {
+    const runs = [
+      await launch(napping, { name: 'test/mortal' }),
+      await launch(napping, { name: 'test/mortal' }),
+    ];
+    for (const { runId } of runs) await waiting(runId, 'sleep');
+    const waiter = await launch(({ step }) =>
+      step.waitForEvent('it', { event: 'test/cancel.soon', timeout: '1h' }),
+    );
+    await waiting(waiter.runId, 'event');
+    const [id = ''] = await sendThrough({ name: 'test/cancel.soon' });
+    for (const { eventId } of runs)
+      expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Cancelled' }]);
+    expect(await endedRunsOf(waiter.eventId)).toMatchObject([{ status: 'Completed', output: { id } }]);
+    expect(await endedRunsOf(id)).toMatchObject([{ output: 'started' }]);
+  });
+
+  test('by an event that comes almost a year later, where no time is set (CX-11)', async () => {
+    const { eventId, runId } = await launch(({ step }) => step.sleep('long', '300d'), {
+      name: 'test/lasting',
+      data: { order: 'z' },
+    });
+    await waiting(runId, 'sleep');
+    vi.setSystemTime(NOW + 299 * DAY);
+    await sendThrough({ name: 'test/cancel', data: { order: 'z' } });
+    expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Cancelled' }]);
+  });
+
   test('by an event, only as long as it may (CX-10)', async () => {
     const { runId } = await launch(napping, { name: 'test/mortal', data: { order: 'c' } });
     await waiting(runId, 'sleep');
@@ -623,7 +698,7 @@ describe('cancelling', () => {
     expect(await finish(runId)).toMatchObject({ status: 'Completed' });
   });
 
-  test('an event that came before the one that started the run does not (CX-14)', async () => {
+  test('an event that came before the one that started the run does not (CX-14, FA-13)', async () => {
     const [, start = ''] = await sendThrough([
       { name: 'test/cancel', data: { order: 'e' } },
       { name: 'test/mortal', data: { order: 'e', program: named(napping) } },
@@ -633,7 +708,7 @@ describe('cancelling', () => {
     expect(await finish(run?.run_id ?? '')).toMatchObject({ status: 'Completed' });
   });
 
-  test('an event that came right after the one that started the run does, in the same request too (CX-13)', async () => {
+  test('an event that came right after the one that started the run does, in the same request too (CX-13, FA-13)', async () => {
     const [start = ''] = await sendThrough([
       { name: 'test/mortal', data: { order: 'f', program: named(napping) } },
       { name: 'test/cancel', data: { order: 'f' } },
@@ -672,7 +747,7 @@ describe('cancelling', () => {
     expect(begun).toBe(0);
   });
 
-  test('by the time that it may take (TO-5)', async () => {
+  test('by the time that it may take (FN-25, TO-1, TO-5)', async () => {
     const { runId } = await launch(
       async ({ step }) => {
         await step.sleep('too long', '2d');

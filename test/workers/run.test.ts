@@ -17,6 +17,7 @@ import {
   NOW,
   objectOf,
   runRow,
+  runsOf,
   send,
   startOf,
   storedText,
@@ -41,6 +42,33 @@ describe('beginning', () => {
     });
     const [id = ''] = await send({ name: 'test/program', data: { program, n: 21 } });
     expect(await endedRunsOf(id)).toMatchObject([{ status: 'Completed', output: { doubled: 42 } }]);
+  });
+
+  test('the sender has its answer while the function still runs (FN-31)', async () => {
+    const program = unique('slow');
+    const slow = new Gate<string>();
+    programs.set(program, () => slow.passed());
+    const [id = ''] = await send({ name: 'test/program', data: { program } });
+    expect(await until(async () => (await runsOf(id))[0] ?? null)).toMatchObject({ status: 'Running' });
+    slow.open('done');
+    expect(await endedRunsOf(id)).toMatchObject([{ status: 'Completed', output: 'done' }]);
+  });
+
+  test('the function sees the event as it was sent, whole, and its run by the id that others know (FN-36, HC-2, HC-5, HC-6)', async () => {
+    const program = unique('whole');
+    programs.set(program, ({ event, events, runId }) => ({ event, events, runId }));
+    const sent = {
+      name: 'test/program',
+      id: unique('id'),
+      data: { program, deep: { list: [1, { nothing: null }], text: '\u0000 ж 😀' } },
+      user: { name: 'somebody' },
+      v: '2',
+      ts: NOW - 5,
+    };
+    const [id = ''] = await send(sent);
+    const [run] = await endedRunsOf(id);
+    expect(run?.output).toEqual({ event: sent, events: [sent], runId: run?.run_id });
+    expect(run?.run_id).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}$/);
   });
 
   test('one event starts every function that listens to it (EVT-33, FN-35)', async () => {
@@ -221,14 +249,17 @@ describe('code that misbehaves', () => {
     expect(await calm(runId)).toMatchObject({ status: 'Failed', output: { name: 'TimeoutError' } });
   });
 
-  test('a step that never ends is given up after the longest time, and its late answer is refused (ST-11, MX-19)', async () => {
+  test('a step that never ends is given up after two hours, and its late answer is refused (AT-8, LM-2, ST-10, ST-11, MX-19)', async () => {
     const late = new Gate<string>();
     let attempts = 0;
     const runId = await begin(({ step }) =>
       step.run('hangs', () => (++attempts === 1 ? late.passed() : 'second')),
     );
     await calm(runId);
-    vi.setSystemTime(Date.now() + limits.stepRuntime);
+    vi.setSystemTime(NOW + 2 * HOUR - 1);
+    await runDurableObjectAlarm(stubOf(runId));
+    expect((await calm(runId)).steps).toMatchObject([{ status: 'Running' }]);
+    vi.setSystemTime(NOW + 2 * HOUR);
     await runDurableObjectAlarm(stubOf(runId));
     expect((await calm(runId)).steps).toMatchObject([
       { status: 'Waiting', failures: [{ error: { name: 'TimeoutError' } }] },
@@ -372,7 +403,7 @@ describe('cancelling', () => {
 });
 
 describe('sizes', () => {
-  test('a step of 4 MB survives eviction; one byte more fails that step for good (LM-3, LM-11)', async () => {
+  test('a step of 4 MB survives eviction; one byte more fails that step for good (AT-17, LM-3, LM-11, ST-12)', async () => {
     const most = limits.outputBytes - 2;
     const runId = await begin(async ({ step }) => {
       const big = await step.run('big', () => 'é'.repeat(most / 2));
@@ -407,7 +438,7 @@ describe('sizes', () => {
     expect(await endedRunsOf(id)).toMatchObject([{ run_id: runId, output: true }]);
   });
 
-  test('a thousand steps are a run; the step after them fails it (LM-5, LM-11)', async () => {
+  test('a thousand steps are a run; the step after them fails it (AT-17, LM-5, LM-11)', async () => {
     const steps =
       (count: number) =>
       async ({ step }: Parameters<Parameters<typeof begin>[0]>[0]) => {

@@ -1,6 +1,6 @@
 /** The sweeper in its object: it stays armed, and it closes every gap that a crash can leave. */
 import { createExecutionContext, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
-import { env } from 'cloudflare:workers';
+import { env, exports } from 'cloudflare:workers';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createWorker } from '../../src/engine.ts';
 import { objectSweeps } from '../../src/objects.ts';
@@ -11,6 +11,7 @@ import {
   anEvent,
   calm,
   endedRunsOf,
+  finish,
   Gate,
   newId,
   NOW,
@@ -18,6 +19,7 @@ import {
   runRow,
   runsOf,
   send,
+  sendThrough,
   stubOf,
   timeStandsStill,
   unique,
@@ -171,5 +173,25 @@ describe('gaps', () => {
     expect(
       await runInDurableObject(stubOf(runId), (_, { storage }) => storage.sql.databaseSize),
     ).toBeLessThan(20_000);
+  });
+
+  test('a run that sleeps for longer than anything is kept can be found by its id, and wakes on time (RN-8)', async () => {
+    const program = unique('hibernating');
+    const entered = new Gate<string>();
+    programs.set(program, async ({ event, runId, step }) => {
+      entered.open(runId);
+      await step.sleep('winter', '60d');
+      return (event.data as { food: string }).food;
+    });
+    const [id = ''] = await sendThrough({ name: 'test/program', data: { program, food: 'nuts' } });
+    const runId = await entered.passed();
+    await calm(runId);
+    await sweepAfter(40 * DAY);
+    expect(await env.DB.prepare('select * from event where internal_id = ?').bind(id).first()).toBeNull();
+    const found = async () => (await exports.default.fetch(`https://stepwell.test/v1/runs/${runId}`)).json();
+    expect(await found()).toMatchObject({ data: { status: 'Running' } });
+    expect(await alarmOf(stubOf(runId))).toBe(NOW + 60 * DAY);
+    expect(await finish(runId)).toMatchObject({ status: 'Completed', output: 'nuts' });
+    expect(await found()).toMatchObject({ data: { status: 'Completed', output: 'nuts' } });
   });
 });

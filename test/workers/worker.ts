@@ -6,6 +6,7 @@
 import { durableObjects } from '../../durable-objects/index.ts';
 import { createWorker } from '../../src/engine.ts';
 import { type Context, type FailureEventArgs, Inngest, InngestMiddleware } from '../../src/sdk/index.ts';
+import { examples } from '../examples/index.ts';
 
 const app = new Inngest({ id: 'test' });
 
@@ -46,6 +47,8 @@ const dressing = new InngestMiddleware({
 });
 
 const featured = [
+  // As few options as can be: five attempts of everything.
+  app.createFunction({ id: 'plain', onFailure: runSequel }, { event: 'test/plain' }, run),
   app.createFunction({ id: 'child', retries: 0 }, { event: 'test/child' }, run),
   app.createFunction({ id: 'fragile', retries: 1, onFailure: runSequel }, { event: 'test/fragile' }, run),
   app.createFunction(
@@ -73,6 +76,13 @@ const featured = [
     { event: 'test/mortal' },
     run,
   ),
+  app.createFunction(
+    { id: 'lasting', cancelOn: [{ event: 'test/cancel', match: 'data.order' }] },
+    { event: 'test/lasting' },
+    run,
+  ),
+  app.createFunction({ id: 'hasty', timeouts: { finish: '30s' } }, { event: 'test/hasty' }, run),
+  app.createFunction({ id: 'undertaker' }, { event: 'test/cancel.soon' }, () => 'started'),
   app.createFunction(
     { id: 'cleaner' },
     { event: 'inngest/function.cancelled', if: "event.data.function_id == 'test-mortal'" },
@@ -105,6 +115,7 @@ export const apps = [
       ...featured,
     ],
   },
+  ...examples,
 ];
 
 export const { Run, Sweeper, Cron, Waits } = durableObjects({ apps });

@@ -5,11 +5,13 @@
 import { runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test';
 import { env, exports } from 'cloudflare:workers';
 import { afterEach, beforeEach, vi } from 'vitest';
+import type { Json } from '../../src/lib/json.ts';
 import { ulid } from '../../src/lib/ulid.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { RunRpc } from '../../src/protocol/rpc.ts';
-import type { RunStart, RunTrace, RunView } from '../../src/protocol/run.ts';
-import { type Program, programs } from './worker.ts';
+import type { RunStart, RunTrace, RunView, Waiting } from '../../src/protocol/run.ts';
+import type { FailureEventArgs } from '../../src/sdk/index.ts';
+import { type Program, programs, sequels } from './worker.ts';
 
 export const NOW = Date.UTC(2060, 0, 1);
 
@@ -23,6 +25,14 @@ let count = 0;
 export function timeStandsStill(): void {
   beforeEach(() => void vi.setSystemTime(NOW));
   afterEach(() => void vi.useRealTimers());
+}
+
+/** What other tests left behind is none of a test's business. */
+export function emptyTables(): void {
+  afterEach(async () => {
+    for (const table of ['event', 'event_part', 'event_key', 'run'])
+      await env.DB.prepare(`delete from ${table}`).run();
+  });
 }
 
 /** A real turn: timers and answers of other objects come through. */
@@ -212,4 +222,85 @@ export function endedRunsOf(eventId: string, howMany = 1): Promise<RunAnswer[]> 
     const runs = await runsOf(eventId);
     return runs.length === howMany && runs.every(({ status }) => status !== 'Running') ? runs : null;
   }, `the end of ${howMany} runs`);
+}
+
+/** Waits until the run waits for this and nothing of it executes. */
+export async function waiting(runId: string, reason: Waiting['reason'], howMany = 1): Promise<RunTrace> {
+  return until(async () => {
+    const trace = await traceOf(runId).catch(() => null);
+    return trace?.waiting.filter((one) => one.reason === reason).length === howMany ? calm(runId) : null;
+  }, `the run's waiting for ${howMany} ${reason}`);
+}
+
+/** Sends events and waits until all that they lead to is done. */
+export async function sendThrough(events: object): Promise<string[]> {
+  const ids = await send(events);
+  for (const id of ids) await dispatched(id);
+  return ids;
+}
+
+export async function dispatched(internalId: string): Promise<void> {
+  const query = env.DB.prepare('select dispatched_at from event where internal_id = ?').bind(internalId);
+  await until(() => query.first<number>('dispatched_at'), 'the dispatch');
+}
+
+export async function ended(runId: string): Promise<RunTrace> {
+  return until(async () => {
+    const trace = await traceOf(runId);
+    return trace.status === 'Running' ? null : trace;
+  }, 'the end of the run');
+}
+
+interface EndEvent {
+  internalId: string;
+  id: string | null;
+  ts: number;
+  data: Record<string, Json>;
+}
+
+export async function endEvents(name: string, runId: string): Promise<EndEvent[]> {
+  const { results } = await env.DB.prepare('select * from event where name = ?').bind(name).all();
+  return results
+    .map((row) => ({
+      internalId: String(row['internal_id']),
+      id: row['id'] as string | null,
+      ts: Number(row['ts']),
+      data: (JSON.parse(String(row['body'])) as { data: Record<string, Json> }).data,
+    }))
+    .filter(({ data }) => data['run_id'] === runId);
+}
+
+export async function endEvent(name: string, runId: string): Promise<EndEvent> {
+  return until(async () => (await endEvents(name, runId))[0] ?? null, `${name} of the run`);
+}
+
+interface Launch {
+  name?: string;
+  data?: object;
+  user?: object;
+}
+
+export function named(program: Program): string {
+  const name = unique('program');
+  programs.set(name, program);
+  return name;
+}
+
+/** Sends an event that starts one run of the program. */
+export async function launch(program: Program, { name = 'test/program', data, user }: Launch = {}) {
+  const event = { name, data: { ...data, program: named(program) }, ...(user === undefined ? {} : { user }) };
+  const [eventId = ''] = await send(event);
+  const runId = await until(async () => (await runsOf(eventId))[0]?.run_id ?? null, 'the run');
+  return { eventId, runId };
+}
+
+/** A sequel that records what it is called with. */
+export function recording(after: (context: FailureEventArgs) => unknown = () => null) {
+  const seen: FailureEventArgs[] = [];
+  const sequel = unique('sequel');
+  sequels.set(sequel, (context) => {
+    seen.push(context);
+    return after(context);
+  });
+  return { sequel, seen };
 }
