@@ -1,8 +1,8 @@
 /**
  * A run's journal in its object's storage: the only user of `ctx.storage` for runs.
  *
- *   seq 0     config | the events that started the run      written once
- *   seq 1     run    | its output                           rewritten when the run starts, fails an attempt, ends
+ *   seq 0     config, and the run as it began | the events that started it    written once
+ *   seq 1     run    | its output                           written when the run changes: starts late, fails an attempt, ends
  *   seq 2...  steps  | their outputs                        one row each
  *
  * One table and no index: a fresh object is the dearest thing on this substrate, and every lookup goes through memory.
@@ -44,9 +44,11 @@ export class Journal implements JournalPort {
     const rows = this.#storage.sql
       .exec<{ seq: number; head: string }>('SELECT seq, head FROM journal ORDER BY seq')
       .toArray();
-    const [config, run, ...steps] = rows.map((row) => JSON.parse(row.head) as unknown);
-    const state = load(config as RunConfig, run as Run, steps as Step[]);
-    return { state, settled: settledOrder(steps as Step[]) };
+    const heads = new Map(rows.map((row) => [row.seq, JSON.parse(row.head) as unknown]));
+    const { config, run } = heads.get(CONFIG) as { config: RunConfig; run: Run };
+    const now = (heads.get(RUN) ?? run) as Run;
+    const steps = [...heads].flatMap(([seq, head]) => (seq < STEPS ? [] : [head as Step]));
+    return { state: load(config, now, steps), settled: settledOrder(steps) };
   }
 
   /**
@@ -64,11 +66,11 @@ export class Journal implements JournalPort {
 
   /** Only inside `transact`. */
   write(changes: Changes, events: () => StoredEvent[]): void {
-    if (changes.config !== undefined) {
+    const { config, run, output } = changes;
+    if (config !== undefined) {
       this.#storage.sql.exec('CREATE TABLE journal (seq INTEGER PRIMARY KEY, head TEXT NOT NULL, data TEXT)');
-      this.#put(CONFIG, changes.config, JSON.stringify(events()));
-    }
-    if (changes.run !== undefined) this.#put(RUN, changes.run, changes.output);
+      this.#put(CONFIG, { config, run }, JSON.stringify(events()));
+    } else if (run !== undefined) this.#put(RUN, run, output);
     if (changes.step !== undefined)
       this.#put(changes.step.step.seq + STEPS, changes.step.step, changes.step.data);
   }

@@ -90,7 +90,8 @@ export class RunOwner implements RunRpc, RunHandle {
   readonly #apply: typeof apply;
   state: RunState | null;
   readonly settled: string[];
-  readonly #ended = Promise.withResolvers<void>();
+  /** Fulfilled when no user code of the run executes: it has ended, or waits. */
+  readonly #quiet = Promise.withResolvers<void>();
   /** Calls of `start` that wait for the end. Its event is not dispatched before one of them was answered: that is as good as a report. */
   #asking = 0;
 
@@ -115,7 +116,7 @@ export class RunOwner implements RunRpc, RunHandle {
     }
     if (this.state?.run.end === null) {
       this.#asking++;
-      await within(this.#ended.promise, PATIENCE, this.#deps.timer);
+      await within(this.#quiet.promise, PATIENCE, this.#deps.timer);
       this.#asking--;
     }
     return this.#ending();
@@ -213,6 +214,7 @@ export class RunOwner implements RunRpc, RunHandle {
       throw error;
     }
     for (const effect of effects) this.#perform(effect);
+    if (this.state?.live.phase === 'parked') this.#quiet.resolve();
   }
 
   #take(input: RunInput, events: StoredEvent[], now: number): Effect[] {
@@ -245,7 +247,6 @@ export class RunOwner implements RunRpc, RunHandle {
 
   /** If this is lost, the sweep asks the object instead: the run's row in the index stays open until it is told. */
   async #report(): Promise<void> {
-    this.#ended.resolve();
     const ending = this.#asking > 0 ? null : this.#ending();
     if (ending === null) return;
     try {

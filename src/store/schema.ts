@@ -34,8 +34,11 @@ export const event = sqliteTable(
     index('event_undispatched')
       .on(table.receivedAt, table.internalId)
       .where(sql`dispatched_at IS NULL`),
-    // Lists of one name. Lists of a whole environment walk the primary key.
-    index('event_name').on(table.env, table.name, table.internalId),
+    // Lists of one name. Lists of a whole environment walk the primary key, and so do those of the ends of runs: there is one of these
+    // for every run, so that they are found soon, and an entry for each would cost as much as the rest of its row.
+    index('event_name')
+      .on(table.env, table.name, table.internalId)
+      .where(sql`name <> 'inngest/function.finished'`),
   ],
 );
 

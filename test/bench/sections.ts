@@ -137,12 +137,11 @@ async function latency({ server, quick }: Bench): Promise<Line[]> {
   const took = await repeat(quick ? 9 : 25, {
     engine: one('engine'),
     workflows: one('workflows'),
-    queue: () => server.measure('queueHop', {}),
     d1: () => server.measure('d1Batch', {}),
     fresh: () => server.measure('freshObjects', { count: 1, atOnce: 1, named: true }),
   });
   const of = (all: Latency[], what: keyof Latency) => median(all.map((each) => each[what]));
-  const parts = median(took.queue) + 2 * median(took.d1) + median(took.fresh);
+  const parts = median(took.d1) + median(took.fresh);
   const rival = { name: 'Workflows', value: of(took.workflows, 'finished') };
   return [
     {
@@ -156,7 +155,7 @@ async function latency({ server, quick }: Bench): Promise<Line[]> {
       what: 'the same',
       value: of(took.engine, 'finished'),
       unit: 'ms',
-      against: { name: 'queue hop, 2 D1 batches, fresh object', value: parts },
+      against: { name: 'a D1 batch, a fresh object', value: parts },
     },
     {
       what: 'event to first line of user code',

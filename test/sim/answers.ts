@@ -86,7 +86,8 @@ export class Answers {
 
   /** Why an invocation may fail without an answer of its run; null when this is one. */
   #excuse(object: RunObject, { key, functionId, timeout }: InvokeNode, step: SettledStep, outcome: string) {
-    const isDead = this.#dead.has(`${object.id}/${key}`);
+    const name = `${object.id}/${key}`;
+    const isDead = this.#dead.has(name) || this.#scene.engine.lost.has(name);
     if (!this.#scene.programs.has(functionId) && outcome.includes('does not exist')) return null;
     if (!outcome.includes('did not end in time')) return 'not the answer';
     // Nobody tells the parents of an event that was given up.
