@@ -74,8 +74,10 @@ function refuseTaken(
 function isKnown(app: Registration['app'], functions: FunctionConfig[], records: AppRecords): boolean {
   const record = records.apps.find(({ id }) => id === app.id);
   if (record === undefined || record.archivedAt !== null) return false;
-  const isSame = (Object.keys(app) as (keyof typeof app)[]).every((key) => app[key] === record[key]);
   const path = new URL(app.url).pathname;
+  // Of an app that is served from several paths the record has one; the others are with their functions (AP-38).
+  const known = new URL(record.url).pathname === path ? record : { ...record, url: app.url };
+  const isSame = (Object.keys(app) as (keyof typeof app)[]).every((key) => app[key] === known[key]);
   const served = records.functions.filter(
     (fn) => fn.appId === app.id && !fn.isArchived && new URL(fn.url).pathname === path,
   );

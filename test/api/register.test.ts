@@ -88,6 +88,19 @@ describe('a registration', () => {
     }
   });
 
+  test('of an app that is served from two paths is known from both (AP-15, AP-38)', async () => {
+    const other = {
+      ...typescript3,
+      url: 'https://shop.example/x/inngest',
+      functions: [wireFunction({}, 'shop-more')],
+    };
+    for (const modified of [true, false, false]) {
+      expect((await register(typescript3)).body).toMatchObject({ modified });
+      expect((await register(other)).body).toMatchObject({ modified });
+    }
+    expect(await ids()).toEqual(['shop-pay', 'shop-more']);
+  });
+
   test('names the sync that asked for it (AP-23, case 20)', async () => {
     const { body } = await register(typescript, {}, '/fn/register?deployId=e1b2');
     expect(body).toMatchObject({ ok: true, sync_id: 'e1b2' });
