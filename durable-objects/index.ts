@@ -2,6 +2,7 @@
 import { compose, sendDeps } from '../src/compose.ts';
 import type { Env } from '../src/env.ts';
 import type { EmbeddedCode } from '../src/call/embedded.ts';
+import { callGateway } from '../src/call/gateway.ts';
 import { acceptEvents } from '../src/ingest/accept.ts';
 import { acceptInternal } from '../src/ingest/internal.ts';
 import { isSealed, unseal } from '../src/keys/unseal.ts';
@@ -103,6 +104,8 @@ function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<stri
     seal: (user, environment) =>
       parts.seal?.seal(user, environment) ??
       Promise.reject(new Error('user: cannot be kept encrypted: set STEPWELL_ENCRYPTION_KEY')),
+    request: (request, isLast) =>
+      callGateway(request, isLast, { ...parts.outgoing, timeout: parts.config.fetchTimeout }),
     waits: parts.waits,
     emit: (event) => acceptInternal(intake, [event]),
   };

@@ -52,6 +52,8 @@ export interface JournalPort {
   /** JSON text; null while there is none. */
   output(): string | null;
   stepData(seq: number): string | null;
+  /** What a step was given, where that is kept. */
+  stepInput(seq: number): string | null;
   alarm(): Promise<number | null>;
   /** The alarm has gone off, and so is no longer set. */
   alarmFired(): void;
@@ -131,7 +133,7 @@ export class RunOwner implements RunRpc, RunHandle {
   }
 
   async trace(): Promise<RunTrace | null> {
-    return this.state && runTrace(this.state, this.#journal.output(), (seq) => this.#journal.stepData(seq));
+    return this.state && runTrace(this.state, this.#journal);
   }
 
   /** Also repairs: an alarm that should have fired is made up for. */

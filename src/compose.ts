@@ -1,4 +1,5 @@
 /** From bindings to ports: the one place that says which adapter stands for what. The Worker and the objects both start here. */
+import type { OutgoingDeps } from './call/outgoing.ts';
 import { systemClock, systemEntropy } from './clock.ts';
 import { parseConfig, type Config, type Env } from './env.ts';
 import type { IntakeDeps } from './ingest/accept.ts';
@@ -38,6 +39,8 @@ export interface Parts {
   waits: Waits;
   /** Null when no encryption key is set. */
   seal: Seal | null;
+  /** For every request to an address that users name. */
+  outgoing: OutgoingDeps;
   clock: Clock;
   entropy: Entropy;
   timer: Timer;
@@ -59,6 +62,7 @@ export function compose(env: Env, overrides: Partial<Parts> = {}): Parts {
     crons: objectCrons(env),
     waits: objectWaits(env),
     seal: config.encryptionKey === null ? null : aesSeal(config.encryptionKey, entropy),
+    outgoing: { fetch: (request) => fetch(request), allowsPrivate: config.allowsPrivate },
     clock: systemClock,
     entropy,
     timer: systemTimer,

@@ -1,6 +1,7 @@
 /** The Worker's bindings, and its settings parsed once. */
 import * as z from 'zod';
 import { parseDuration } from './lib/duration.ts';
+import { MINUTE } from './lib/time.ts';
 import { limits } from './protocol/limits.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from './protocol/message.ts';
 
@@ -27,6 +28,10 @@ export interface Env {
   STEPWELL_RETRY_INTERVAL?: string;
   /** Longest execution of one step, default `2h` (ST-11). */
   STEPWELL_STEP_RUNTIME?: string;
+  /** Longest wait for the answer to a request that the engine makes for a step, at most 2 hours; default `15m` (SF-5). */
+  STEPWELL_FETCH_TIMEOUT?: string;
+  /** `1`: private, loopback and link-local addresses may be called too, as always in local development (SF-10). */
+  STEPWELL_ALLOW_PRIVATE?: string;
   /** How long events and runs are kept, in days; default 30 (EVT-38). */
   STEPWELL_RETENTION_DAYS?: string;
 }
@@ -35,13 +40,14 @@ const duration = z
   .string()
   .refine((text) => (parseDuration(text) ?? 0) > 0, { error: 'expected a duration such as "90s"' })
   .transform((text) => parseDuration(text) ?? 0);
+const switchedOn = z.string().transform((text) => text === '1' || text === 'true');
 const count = z.coerce
   .number({ error: 'expected a whole number' })
   .int({ error: 'expected a whole number' })
   .min(1);
 
 const settings = z.object({
-  STEPWELL_DEV: z.string().optional(),
+  STEPWELL_DEV: switchedOn.default(false),
   STEPWELL_EVENT_KEYS: z.string().default(''),
   STEPWELL_SIGNING_KEY: z.string().optional(),
   STEPWELL_SIGNING_KEY_FALLBACK: z.string().optional(),
@@ -49,6 +55,10 @@ const settings = z.object({
   STEPWELL_MAX_STEPS: count.default(limits.stepsPerRun),
   STEPWELL_RETRY_INTERVAL: duration.optional(),
   STEPWELL_STEP_RUNTIME: duration.default(limits.stepRuntime),
+  STEPWELL_FETCH_TIMEOUT: duration
+    .refine((ms) => ms <= limits.stepRuntime, { error: 'expected at most 2 hours' })
+    .default(15 * MINUTE),
+  STEPWELL_ALLOW_PRIVATE: switchedOn.default(false),
   STEPWELL_RETENTION_DAYS: count.default(30),
 });
 
@@ -62,6 +72,9 @@ export interface Config {
   /** Null: the default table. */
   retryInterval: number | null;
   stepRuntime: number;
+  fetchTimeout: number;
+  /** Addresses that are not public may be called. */
+  allowsPrivate: boolean;
   retentionDays: number;
 }
 
@@ -74,7 +87,7 @@ export function parseConfig(env: Partial<Env>): Config {
   }
   const set = parsed.data;
   return {
-    dev: set.STEPWELL_DEV === '1' || set.STEPWELL_DEV === 'true',
+    dev: set.STEPWELL_DEV,
     eventKeys: list(set.STEPWELL_EVENT_KEYS),
     signingKeys: [set.STEPWELL_SIGNING_KEY, set.STEPWELL_SIGNING_KEY_FALLBACK]
       .filter((key) => key !== undefined)
@@ -83,6 +96,8 @@ export function parseConfig(env: Partial<Env>): Config {
     maxSteps: set.STEPWELL_MAX_STEPS,
     retryInterval: set.STEPWELL_RETRY_INTERVAL ?? null,
     stepRuntime: set.STEPWELL_STEP_RUNTIME,
+    fetchTimeout: set.STEPWELL_FETCH_TIMEOUT,
+    allowsPrivate: set.STEPWELL_DEV || set.STEPWELL_ALLOW_PRIVATE,
     retentionDays: set.STEPWELL_RETENTION_DAYS,
   };
 }

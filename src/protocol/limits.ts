@@ -33,6 +33,8 @@ export const limits = {
   /** One step's or the function's output; everything a run holds; steps in a run (LM-3 to LM-5). */
   outputBytes: 4 * MB,
   stateBytes: 32 * MB,
+  /** Characters of what a step was given that its trace shows; longer is left out. */
+  inputText: 32 * KB,
   stepsPerRun: 1_000,
   /** One execution of a step, and of the code between two steps (LM-2, ST-11). */
   stepRuntime: 2 * HOUR,

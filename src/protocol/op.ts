@@ -1,4 +1,5 @@
 /** What user code reports of its steps, whatever way it is reached; and what the journal answers it with. */
+import type { JsonObject } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
 
 /** A moment, relative to the engine's receipt of it (DU-8) or absolute; milliseconds. */
@@ -55,6 +56,28 @@ export interface InvokeFunction extends OpBase {
 }
 
 export type Op = StepRun | StepError | Sleep | WaitForEvent | InvokeFunction;
+
+/** Which tool a step that is run comes from, where that is not `step.run`: for people to see (`opts.type`, wire 3.5). */
+export type StepTool = 'step.sendEvent' | 'step.sendSignal' | 'step.fetch' | 'step.ai.infer' | 'step.ai.wrap';
+
+/** An HTTP request that the engine makes as a step. It may hold keys: it is sent, and never stored. */
+export interface Gateway {
+  op: 'Gateway';
+  url: string;
+  method: string;
+  headers: Record<string, string>;
+  body: string | null;
+}
+
+/** The same for an inference; how `authKey` is sent depends on `format` (AI-6). */
+export interface AIGateway {
+  op: 'AIGateway';
+  url: string;
+  headers: Record<string, string>;
+  authKey: string;
+  format: string;
+  body: JsonObject;
+}
 
 /** The stored outcome of a step; `data` is JSON text. */
 export type Memo = { data: string } | { error: SerializedError };

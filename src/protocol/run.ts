@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
+import type { StepTool } from './op.ts';
 import { storedEvent } from './event.ts';
 
 /** Title case as on the API (RN-3); everything that has not ended is `Running` (RA-13). */
@@ -88,6 +89,8 @@ export interface StepTrace {
   id: string;
   name: string;
   op: 'StepRun' | 'Sleep' | 'WaitForEvent' | 'InvokeFunction';
+  /** Null for `step.run`, and for what is not run. */
+  tool: StepTool | null;
   status: 'Running' | 'Waiting' | 'Completed' | 'Failed';
   /** Attempts made or under way, from 1. */
   attempts: number;
@@ -97,6 +100,8 @@ export interface StepTrace {
   /** Answers of attempts that were no longer current, refused. */
   late: number;
   waiting: Waiting | null;
+  /** What it was given, where that is kept: the request of an inference, the arguments of a wrapped call. */
+  input: Json;
   output: Json;
   error: SerializedError | null;
 }

@@ -6,7 +6,7 @@
  *
  * One writer: the run's object. `apply` only reads the state; `commit` (commit.ts) is the only place that changes it.
  */
-import type { Op } from '../protocol/op.ts';
+import type { Op, StepTool } from '../protocol/op.ts';
 import type { Failure, RunParent, RunStatus } from '../protocol/run.ts';
 
 /** Frozen when the run starts (FN-11); later deploys change nothing of it. */
@@ -58,6 +58,7 @@ interface StepBase {
   id: string;
   name: string;
   op: Exclude<Op['op'], 'StepError'>;
+  tool?: StepTool;
   /** Row number in the journal: the order in which steps were first reported. */
   seq: number;
   startedAt: number;
@@ -99,6 +100,9 @@ export interface Executing {
   name: string;
   attempt: number;
   since: number;
+  tool?: StepTool;
+  /** What it was given, for its trace: JSON text. */
+  input?: string;
 }
 
 /** `unknown` after a restart; `parked` when everything that the handler waits for is a timer of ours. */

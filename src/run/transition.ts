@@ -8,10 +8,10 @@ export type RunInput =
   /** Dispatch starts the run; its handler is first entered at `startAt`. */
   | { type: 'started'; config: RunConfig; startAt: number }
   /**
-   * A step's callback is about to be run. Refused (no change) when it may not be. `recorded`: its first beginning is written down,
-   * for steps whose effect carries ids made from that moment.
+   * A step's callback is about to be run, or its request to be made. Refused (no change) when it may not be. `recorded`: its first
+   * beginning is written down, for steps whose effect carries ids made from that moment.
    */
-  | { type: 'began'; id: string; name: string; attempt: number; recorded?: boolean }
+  | ({ type: 'began'; recorded?: boolean } & Omit<Executing, 'since'>)
   | { type: 'reported'; op: Op }
   /** The handler's outcome. `output` is JSON text. */
   | { type: 'returned'; entry: number; output: string }
@@ -38,8 +38,8 @@ export interface Changes {
   run?: Run;
   /** The run's output or final error, JSON text. */
   output?: string;
-  /** `data`: the step's output or error, JSON text. */
-  step?: { step: Step; data?: string };
+  /** JSON texts: `data` is the step's output or error, `input` what it was given. */
+  step?: { step: Step; data?: string; input?: string };
   /** A callback that now executes, or no longer does. */
   began?: Executing;
   stopped?: string;

@@ -13,7 +13,16 @@
 import { hashUuid, sha1Hex } from '../lib/hash.ts';
 import type { SerializedError } from '../protocol/error.ts';
 import { serializeError } from '../protocol/error.ts';
-import type { InvokeFunction, Memo, Sleep, WaitForEvent, When } from '../protocol/op.ts';
+import type {
+  AIGateway,
+  Gateway,
+  InvokeFunction,
+  Memo,
+  Sleep,
+  StepTool,
+  WaitForEvent,
+  When,
+} from '../protocol/op.ts';
 import { executionContext, type ExecutionContext } from './context.ts';
 import {
   isNonRetriable,
@@ -25,6 +34,7 @@ import {
 } from './errors.ts';
 import type { RunStep } from './middleware.ts';
 import { after, isPromise, type Soon } from './soon.ts';
+import type { StepTools } from './steps.ts';
 
 /** Microtasks after which a handler that goes on at all has reached its next step. */
 const TURN = 64;
@@ -33,9 +43,14 @@ const TURN = 64;
 export interface ReachedStep {
   id: string;
   name: string;
-  /** `sends`: the callback sends events, whose ids are made from the moment at which the step first began. */
+  /**
+   * `sends`: the callback sends events, whose ids are made from the moment at which the step first began. `input`: what it is given, for
+   * the trace, as JSON text.
+   */
   kind:
-    | { op: 'StepRun'; sends?: true }
+    | { op: 'StepRun'; tool?: StepTool; sends?: true; input?: string }
+    | Gateway
+    | AIGateway
     | Pick<Sleep, 'op' | 'until'>
     | Pick<WaitForEvent, 'op' | 'event' | 'expression' | 'timeout' | 'lookBack'>
     | Pick<InvokeFunction, 'op' | 'functionId' | 'payload' | 'timeout'>;
@@ -79,6 +94,7 @@ export interface ExecutionHooks {
 interface Entry {
   runId: string;
   hooks: ExecutionHooks;
+  tools: StepTools;
 }
 
 type Kind = ReachedStep['kind'];
@@ -287,6 +303,7 @@ export class Execution {
     let sends = 0;
     return {
       insideStep: stepId !== null,
+      tools: this.#entry?.tools ?? null,
       send: (events) => this.#host.send(events, stepId, sends++),
       idempotencyKey: () =>
         stepId === null ? null : hashUuid(`step ${stepId} of run ${this.#entry?.runId ?? ''}`),

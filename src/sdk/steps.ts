@@ -2,7 +2,9 @@
 import type { AnyEvents, EventName, EventOf, Received, Sendable } from './events.ts';
 import type { GetFunctionOutput, InvokeOptions, InvokeTarget } from './invoke.ts';
 import type { Jsonify } from './jsonify.ts';
+import type { StepFetch } from './fetch.ts';
 import type { MatchOrIf, MatchPath } from './match.ts';
+import type { AnyModel, models } from './models.ts';
 import type { Duration, Moment, Timeout } from './times.ts';
 
 export interface StepOptions {
@@ -48,7 +50,30 @@ export interface StepTools<
   ): Promise<GetFunctionOutput<Target>>;
   /** Sends events as a step: once, whatever happens to the run. */
   sendEvent(step: StepOptionsOrId, payload: OneOrMany<Sendable<Events>>): Promise<Sent>;
+  /**
+   * A request that the engine makes as a step: tried again after a 429, a 5xx and without an answer, and never repeated once it has an
+   * answer. With no attempt left the last answer is the result. Bodies are texts. Inside of another step it is a plain `fetch`.
+   */
+  fetch: StepFetch;
+  ai: AiTools;
 }
+
+interface AiTools {
+  /** An inference that the engine requests, as a step. Resolves with the provider's answer, rejects with the provider's error. */
+  infer<Model extends AnyModel>(
+    step: StepOptionsOrId,
+    options: { model: Model; body: TypesOf<Model>['input'] },
+  ): Promise<TypesOf<Model>['output']>;
+  /** Like `run`; the trace shows the arguments, without what is named like a key. A method must be bound to its instance. */
+  wrap<Input extends unknown[], Output>(
+    step: StepOptionsOrId,
+    callback: (...input: Input) => Output,
+    ...input: Input
+  ): Promise<Jsonify<Awaited<Output>>>;
+  models: typeof models;
+}
+
+type TypesOf<Model extends AnyModel> = NonNullable<Model['~types']>;
 
 type WaitForEventOptions<Events, Own extends string, Name extends string> = {
   /** Its exact name. */

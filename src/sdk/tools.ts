@@ -1,9 +1,21 @@
 /** The step tools at run time: what each asks of the execution (ST group of the SDK specification). */
 import { isObject } from '../lib/json.ts';
+import type { JsonObject } from '../lib/json.ts';
 import { executionContext } from './context.ts';
 import type { Execution, ReachedStep, StepId } from './execution.ts';
+import {
+  type FetchArguments,
+  type GatewayAnswer,
+  gatewayOf,
+  isInHandler,
+  plainFetch,
+  readFetch,
+  requestOf,
+  responseOf,
+} from './fetch.ts';
 import { readInvocation, type InvocationPayload, type Invoker } from './invoke.ts';
 import { expressionOf } from './match.ts';
+import { type AiModel, models } from './models.ts';
 import { outgoingEvents, toJson } from './outgoing.ts';
 import { after, type Soon } from './soon.ts';
 import { type Duration, instant, milliseconds, type Moment, type Timeout, when } from './times.ts';
@@ -53,7 +65,28 @@ export function stepTools(execution: Execution, owner: ToolOwner = nobody) {
 
     /** A step that sends: its ids come from run and step, so a repeated attempt sends the same events again (SV-3). */
     sendEvent: (id: StepId, payload: unknown) =>
-      execution.step(id, { op: 'StepRun', sends: true }, () => owner.send(payload)),
+      execution.step(id, { op: 'StepRun', tool: 'step.sendEvent', sends: true }, () => owner.send(payload)),
+
+    fetch: async (...given: FetchArguments) => {
+      const { id, input, init } = readFetch(given);
+      if (!isInHandler()) return plainFetch(input, init);
+      const request = requestOf(input, init);
+      const step = id ?? `step.fetch: ${new URL(request.url).hostname}`;
+      return responseOf((await execution.step(step, () => gatewayOf(request), null)) as GatewayAnswer);
+    },
+
+    ai: {
+      infer: async (id: StepId, options: InferOptions) => execution.step(id, inferenceOf(options), null),
+
+      wrap: (id: StepId, callback: (...input: unknown[]) => unknown, ...input: unknown[]) =>
+        execution.step(
+          id,
+          () => ({ op: 'StepRun', tool: 'step.ai.wrap', input: visible(input) }),
+          () => callback(...input),
+        ),
+
+      models,
+    },
   };
 }
 
@@ -78,4 +111,30 @@ function waitOf(options: WaitOptions): Extract<ReachedStep['kind'], { op: 'WaitF
     timeout: when(timeout, 'step.waitForEvent: timeout'),
     lookBack: lookBack === 'run' ? 'run' : milliseconds(lookBack, 'step.waitForEvent: lookBack'),
   };
+}
+
+interface InferOptions {
+  model: AiModel;
+  body: object;
+}
+
+/** ST-20. The caller's model and body are left as they are. */
+function inferenceOf(options: InferOptions): Extract<ReachedStep['kind'], { op: 'AIGateway' }> {
+  if (!isObject(options) || !isObject(options.model) || !isObject(options.body))
+    throw new TypeError(
+      'step.ai.infer: expected { model, body }, with a model such as step.ai.models.openai({ model })',
+    );
+  const model = { ...options.model, headers: { ...options.model.headers } };
+  const body = { ...options.body };
+  model.onCall?.(model, body);
+  const { url, headers, authKey, format } = model;
+  return { op: 'AIGateway', url, headers, authKey, format, body: JSON.parse(toJson(body)) as JsonObject };
+}
+
+const SECRET = /^(?:.*api[-_]?key|authorization|.*password|.*secret|(?:access|auth)?[-_]?token)$/i;
+
+/** What a trace shows of a wrapped call's arguments (AIO-2): JSON text, without what is named like a key (AI-7). */
+function visible(input: unknown[]): string {
+  const plain: unknown = JSON.parse(toJson(input));
+  return JSON.stringify(plain, (name, value: unknown) => (SECRET.test(name) ? '[hidden]' : value));
 }

@@ -6,10 +6,12 @@ import { RunOwner } from '../../durable-objects/owner.ts';
 import { EmbeddedCaller } from '../../src/call/embedded.ts';
 import type { RunHandle } from '../../src/call/caller.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
+import type { AIGateway, Gateway } from '../../src/protocol/op.ts';
 import type { RunEnding, RunSummary, RunTrace } from '../../src/protocol/run.ts';
 import type { Wait } from '../../src/protocol/wait.ts';
 import type { Waits } from '../../src/ports.ts';
 import type { RunConfig } from '../../src/run/state.ts';
+import type { StepOutcome } from '../../src/sdk/execution.ts';
 import { Inngest } from '../../src/sdk/index.ts';
 import type { stepTools } from '../../src/sdk/tools.ts';
 import { copyRows, memoryJournal, noRows, type JournalRows, type MemoryJournal } from '../fakes/journal.ts';
@@ -73,6 +75,9 @@ export class World {
   readonly emitted: StoredEvent[] = [];
   readonly waits = new RecordedWaits();
   readonly sent: Sent[] = [];
+  /** Requests that the engine was to make for steps; `respond` makes them. */
+  readonly requests: { request: Gateway | AIGateway; isLast: boolean }[] = [];
+  respond: () => Promise<StepOutcome> = () => Promise.reject(new Error('no request is expected'));
   /** What the engine logged; nothing, unless the journal is broken. */
   readonly errors: string[] = [];
   /** How often the handler was entered. */
@@ -270,6 +275,10 @@ export class World {
       find: () => (this.isListed ? { fn, appId: 'app' } : undefined),
       reqArgs: [],
       clock: { now: () => this.now },
+      request: (request, isLast) => {
+        this.requests.push({ request, isLast });
+        return this.respond();
+      },
       send: async (events, { seed, at }) => {
         this.sent.push({ events, seed, at });
         return { ids: events.map((_, n) => `${seed}:${n}`) };

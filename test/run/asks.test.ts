@@ -30,6 +30,7 @@ const invoke: Op = {
   payload: '{"data":{"n":1}}',
   timeout: { in: 5_000 },
 };
+const noTexts = { output: () => null, stepData: () => null, stepInput: () => null };
 const paid: StepAnswer = { ok: true, data: '{"name":"shop/paid"}' };
 
 /** Feeds a run from its start, and keeps what it asked of the world. */
@@ -172,7 +173,7 @@ describe('a step that waits for an event', () => {
   test('the trace says what it waits for and until when', () => {
     const run = new Fed();
     run.report(wait);
-    expect(runTrace(run.state, null, () => null).waiting).toEqual([
+    expect(runTrace(run.state, noTexts).waiting).toEqual([
       {
         reason: 'event',
         what: 'shop/paid',

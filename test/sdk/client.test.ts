@@ -308,6 +308,7 @@ describe('inside a run', () => {
     const sent: object[][] = [];
     const host = {
       insideStep: false,
+      tools: null,
       idempotencyKey: () => null,
       send: (events: object[]) => {
         sent.push(events);
@@ -325,6 +326,7 @@ describe('inside a run', () => {
     await using engine = await startEngine();
     const host = {
       insideStep: false,
+      tools: null,
       idempotencyKey: () => null,
       send: () => Promise.reject(new Error('not the host')),
     };

@@ -603,6 +603,7 @@ describe('sending', () => {
     const events: object[][] = [];
     const context = {
       insideStep: false,
+      tools: null,
       idempotencyKey: () => null,
       send: async (given: object[]) => {
         events.push(given);

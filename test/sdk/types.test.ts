@@ -18,6 +18,7 @@ import {
   type Jsonify,
   type LiteralZodEventSchema,
   type StandardSchema,
+  type step as ambient,
 } from '../../src/sdk/index.ts';
 
 interface Order {
@@ -332,6 +333,38 @@ describe('step', () => {
       // @ts-expect-error -- data of another event (ES-16)
       sendWrong: () => step.sendEvent('a', { name: 'crm/lead.added', data: { orderId: '1' } }),
     };
+    const { models } = step.ai;
+    const model = models.openai({ model: 'm' });
+    const asks = {
+      fetch: () => [
+        step.fetch('https://a.example'),
+        step.fetch('id', new URL('https://a.example'), { method: 'PUT' }),
+      ],
+      chat: () => step.ai.infer('a', { model, body: { messages: [] } }),
+      claude: () =>
+        step.ai.infer('a', {
+          model: models.anthropic({ model: 'm', defaultParameters: { max_tokens: 9 } }),
+          body: { messages: [{ role: 'user', content: 'hi' }] },
+        }),
+      gemini: () => step.ai.infer('a', { model: models.gemini({ model: 'm' }), body: { contents: [] } }),
+      // @ts-expect-error -- the body of another provider (AI-1)
+      mixed: () => step.ai.infer('a', { model: models.gemini({ model: 'm' }), body: { messages: [] } }),
+      // @ts-expect-error -- answers are not streamed (AI-10)
+      streamed: () => step.ai.infer('a', { model, body: { messages: [], stream: true } }),
+      // @ts-expect-error -- Anthropic wants max_tokens
+      unlimited: () => models.anthropic({ model: 'm' }),
+      wrap: () => step.ai.wrap('a', async (prompt: string) => ({ prompt, at: new Date() }), 'hi'),
+      // @ts-expect-error -- the callback wants a text
+      wrapWrong: () => step.ai.wrap('a', (prompt: string) => prompt, 1),
+    };
+    expectTypeOf(asks.fetch).returns.items.resolves.toEqualTypeOf<Response>();
+    expectTypeOf<Answer<typeof asks.chat>['choices'][number]['message']['content']>().toEqualTypeOf<
+      string | null
+    >();
+    expectTypeOf<Answer<typeof asks.claude>['usage']['input_tokens']>().toEqualTypeOf<number>();
+    expectTypeOf<Answer<typeof asks.gemini>>().toHaveProperty('candidates');
+    expectTypeOf(asks.wrap).returns.resolves.toEqualTypeOf<{ prompt: string; at: string }>();
+    expectTypeOf<typeof ambient.run>().toEqualTypeOf<GetStepTools<typeof plain>['run']>();
     expectTypeOf(uses.result).returns.resolves.toEqualTypeOf<{ at: string; n: number }>();
     expectTypeOf(uses.nothing).returns.resolves.toEqualTypeOf<null>();
     expectTypeOf(uses.sometimes).returns.resolves.toEqualTypeOf<'text' | null>();
@@ -342,8 +375,10 @@ describe('step', () => {
   });
 
   test('tools infer their results in JSON form (ST-1, SR-1, SR-8, SL-1, SU-1, SV-1, TY-8)', () => {});
+  test('requests and inferences have the types of their providers (AI-1, AI-3, AI-11, SF-1, ST-31)', () => {});
 });
 
+type Answer<Use extends () => unknown> = Awaited<ReturnType<Use>>;
 type Anything = EventPayload['data'];
 
 describe('Jsonify', () => {

@@ -189,6 +189,7 @@ export class RunObjects {
       clock: this.#world.clock,
       open: (views) => views.map(({ name, data, ts }) => ({ name, data, ts })),
       seal: never,
+      request: never,
       reqArgs: [],
     });
     const lives = () => {
