@@ -14,6 +14,8 @@ import { checkApps, type App, withItsOwn } from '../src/registry/check.ts';
 import { cronObject } from './cron.ts';
 import type { CronDeps } from './cron-owner.ts';
 import { runObject, type RunDeps } from './run.ts';
+import { signalsObject } from './signals.ts';
+import type { SignalsDeps } from './signals-owner.ts';
 import { sweeperObject } from './sweeper.ts';
 import { waitsObject } from './waits.ts';
 import type { WaitsDeps } from './waits-owner.ts';
@@ -45,6 +47,7 @@ export function durableObjects({ apps }: ObjectOptions) {
     Sweeper: sweeperObject((env) => ({ ...compose(env), functions: { list: () => known } })),
     Cron: cronObject((env) => cronDeps(env, known)),
     Waits: waitsObject(waitsDeps),
+    Signals: signalsObject(signalsDeps),
   };
 }
 
@@ -70,6 +73,11 @@ function waitsDeps(env: Env): Omit<WaitsDeps, 'storage' | 'abort'> {
     // `user` stays sealed: expressions of waits may not read it (src/call/ask.ts).
     view: eventView,
   };
+}
+
+function signalsDeps(env: Env): Omit<SignalsDeps, 'storage' | 'erase' | 'abort'> {
+  const { clock, timer, log, runs } = compose(env);
+  return { clock, timer, log, waiters: runs };
 }
 
 function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<string, EmbeddedCode>): RunDeps {
@@ -104,9 +112,11 @@ function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<stri
     seal: (user, environment) =>
       parts.seal?.seal(user, environment) ??
       Promise.reject(new Error('user: cannot be kept encrypted: set STEPWELL_ENCRYPTION_KEY')),
+    signal: (sent, { env: environment, signal }) => parts.signals.send(environment, signal, sent),
     request: (request, isLast) =>
       callGateway(request, isLast, { ...parts.outgoing, timeout: parts.config.fetchTimeout }),
     waits: parts.waits,
+    signals: parts.signals,
     emit: (event) => acceptInternal(intake, [event]),
   };
 }

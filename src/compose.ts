@@ -8,7 +8,7 @@ import { queueSender } from './ingest/sender.ts';
 import { environment } from './keys/access.ts';
 import { aesSeal } from './keys/seal.ts';
 import { consoleLog } from './log.ts';
-import { objectCrons, objectRuns, objectSweeps, objectWaits } from './objects.ts';
+import { objectCrons, objectRuns, objectSignals, objectSweeps, objectWaits } from './objects.ts';
 import { DAY } from './lib/time.ts';
 import type { DeadMessage, EventsMessage } from './protocol/message.ts';
 import type {
@@ -19,6 +19,8 @@ import type {
   Runs,
   Seal,
   Sender,
+  Signals,
+  SignalWaiters,
   Store,
   Sweeps,
   Waiters,
@@ -33,10 +35,11 @@ export interface Parts {
   store: Store;
   events: Sender<EventsMessage>;
   dead: Sender<DeadMessage>;
-  runs: Runs & Waiters;
+  runs: Runs & Waiters & SignalWaiters;
   sweeps: Sweeps;
   crons: Crons;
   waits: Waits;
+  signals: Signals;
   /** Null when no encryption key is set. */
   seal: Seal | null;
   /** For every request to an address that users name. */
@@ -61,6 +64,7 @@ export function compose(env: Env, overrides: Partial<Parts> = {}): Parts {
     sweeps: objectSweeps(env),
     crons: objectCrons(env),
     waits: objectWaits(env),
+    signals: objectSignals(env),
     seal: config.encryptionKey === null ? null : aesSeal(config.encryptionKey, entropy),
     outgoing: { fetch: (request) => fetch(request), allowsPrivate: config.allowsPrivate },
     clock: systemClock,

@@ -14,6 +14,7 @@ export interface Env {
   SWEEPER: DurableObjectNamespace;
   CRON: DurableObjectNamespace;
   WAITS: DurableObjectNamespace;
+  SIGNALS: DurableObjectNamespace;
   /** `1` opens everything: no keys are asked for. For local development only. */
   STEPWELL_DEV?: string;
   /** Event keys, separated by commas. */

@@ -10,6 +10,7 @@ import { eventRoutes } from './events.ts';
 import { commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
 import { runRoutes } from './runs.ts';
+import { signalRoutes } from './signals.ts';
 
 export function api(deps: ApiDeps): Hono<ApiEnv> {
   const { dev } = deps.keys;
@@ -23,6 +24,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.use(signedIn(deps));
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
+  app.route('/', signalRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
     deps.log.error('api: a request failed', { method: c.req.method, error });

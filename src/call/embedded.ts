@@ -10,6 +10,7 @@ import { compileWait } from '../expr/wait.ts';
 import { serializeError } from '../protocol/error.ts';
 import { eventView, SEALED, type EventView } from '../protocol/event.ts';
 import type { AIGateway, Gateway, InvokeFunction, Op, StepTool, WaitForEvent } from '../protocol/op.ts';
+import { readSignal, type SentSignal } from '../protocol/signal.ts';
 import type { Clock } from '../ports.ts';
 import type { RunState } from '../run/state.ts';
 import {
@@ -20,6 +21,7 @@ import {
   type StepOutcome,
 } from '../sdk/execution.ts';
 import { enterFunction } from '../sdk/entry.ts';
+import { NonRetriableError } from '../sdk/errors.ts';
 import type { InngestFunction } from '../sdk/function.ts';
 import type { Call, Caller, RunHandle } from './caller.ts';
 import { inferenceInput } from './gateway.ts';
@@ -42,6 +44,8 @@ export interface EmbeddedDeps {
     events: object[],
     from: { env: string; runId: string; seed: string; at: number },
   ): Promise<{ ids: string[] }>;
+  /** Answers the run that gets the signal; the same id is the same act of sending. */
+  signal(signal: SentSignal, to: { env: string; signal: string }): Promise<string | null>;
   /** Makes the request of a step; never rejects. @param isLast no further attempt will be made. */
   request(request: Gateway | AIGateway, isLast: boolean): Promise<StepOutcome>;
   clock: Clock;
@@ -116,9 +120,11 @@ export class EmbeddedCaller implements Caller {
 
   /** WE-20: a wait that could never be answered fails the run, and never leaves it hanging. */
   #wait(op: WaitForEvent): void {
-    const compiled = op.expression === null ? null : compileWait(op.expression);
-    if (compiled === null || compiled.ok) return this.#run.feed({ type: 'reported', op });
-    const { message, position } = compiled.error;
+    const wrong = [op, ...(op.or ?? [])]
+      .map(({ expression }) => (expression === null ? null : compileWait(expression)))
+      .find((compiled) => compiled?.ok === false);
+    if (wrong?.ok !== false) return this.#run.feed({ type: 'reported', op });
+    const { message, position } = wrong.error;
     const text = `step "${op.name}": ${message} at ${position.line}:${position.column}`;
     const error = { name: 'InvalidExpression', message: text };
     this.#run.feed({ type: 'threw', entry: this.#state().run.entry, error, final: true });
@@ -243,6 +249,12 @@ export class EmbeddedCaller implements Caller {
         const at = stepId === null ? undefined : this.#firstBegan(stepId);
         const seed = `${runId}:${stepId ?? 'handler'}:${nth}`;
         return this.#deps.send(events, { env, runId, seed, at: at ?? this.#deps.clock.now() });
+      },
+      sendSignal: async (written, stepId, nth) => {
+        const read = readSignal(written, `${runId}:${stepId ?? 'handler'}:${nth}`);
+        if (typeof read === 'string') throw new NonRetriableError(`step.sendSignal: ${read}`);
+        const receiver = await this.#deps.signal(read.sent, { env, signal: read.signal });
+        return receiver === null ? {} : { runId: receiver };
       },
     };
   }

@@ -10,6 +10,9 @@ const MB = 1024 * KB;
 export const limits = {
   /** Characters (code points) of an event name (EVT-3, TR-20). */
   eventName: 256,
+  /** Characters of a signal's name, and UTF-16 units of its data as JSON. */
+  signalName: 1_024,
+  signalText: 600_000,
   /** Characters of an event's own id (EVT-16). */
   eventId: 256,
   /** One event, and the raw body of one request (EVT, EA-11, LM-7). */

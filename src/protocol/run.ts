@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
-import type { StepTool } from './op.ts';
+import type { Op, StepTool } from './op.ts';
 import { storedEvent } from './event.ts';
 
 /** Title case as on the API (RN-3); everything that has not ended is `Running` (RA-13). */
@@ -77,10 +77,12 @@ export interface Failure {
 
 /** What a step or a run waits for now, in words and in figures: the answer to "why has this not run?". */
 export interface Waiting {
-  reason: 'start' | 'sleep' | 'retry' | 'event' | 'invoke';
-  /** Name of the awaited event and its condition, or id of the invoked function. */
+  reason: 'start' | 'sleep' | 'retry' | 'event' | 'signal' | 'invoke';
+  /** Name of the awaited event and its condition, name of the signal, or id of the invoked function. */
   what?: string;
   condition?: string;
+  /** Further events, any of which will do too. */
+  or?: { what: string; condition?: string }[];
   /** When it ends by itself. */
   until: number;
 }
@@ -88,7 +90,7 @@ export interface Waiting {
 export interface StepTrace {
   id: string;
   name: string;
-  op: 'StepRun' | 'Sleep' | 'WaitForEvent' | 'InvokeFunction';
+  op: Exclude<Op['op'], 'StepError'>;
   /** Null for `step.run`, and for what is not run. */
   tool: StepTool | null;
   status: 'Running' | 'Waiting' | 'Completed' | 'Failed';

@@ -54,6 +54,7 @@ export function reported(state: RunState, op: Op, now: number): Transition {
     case 'Sleep':
       return sleeps(state, op, now);
     case 'WaitForEvent':
+    case 'WaitForSignal':
     case 'InvokeFunction':
       return asks(state, op, now);
     default:

@@ -1,6 +1,7 @@
 /** A run as people and APIs see it. Outputs are JSON texts read by the owner of the rows. */
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from '../protocol/error.ts';
+import type { EventCondition } from '../protocol/op.ts';
 import type { RunSummary, RunTrace, RunView, StepTrace, Waiting } from '../protocol/run.ts';
 import { limits } from '../protocol/limits.ts';
 import type { Executing, RunState, Step, WaitingStep } from './state.ts';
@@ -109,11 +110,16 @@ function stepTrace(state: RunState, step: Step, texts: Texts): StepTrace {
 
 function waitingFor({ op, due, ask }: WaitingStep): Waiting {
   if (ask?.for === 'run') return { reason: 'invoke', until: due, what: ask.functionId };
+  if (ask?.for === 'signal') return { reason: 'signal', until: due, what: ask.signal };
   if (ask?.for === 'event') {
-    const condition = ask.expression === null ? {} : { condition: ask.expression };
-    return { reason: 'event', until: due, what: ask.event, ...condition };
+    const or = ask.or === undefined ? {} : { or: ask.or.map(awaited) };
+    return { reason: 'event', until: due, ...awaited(ask), ...or };
   }
   return { reason: op === 'Sleep' ? 'sleep' : 'retry', until: due };
+}
+
+function awaited({ event, expression }: EventCondition): { what: string; condition?: string } {
+  return { what: event, ...(expression === null ? {} : { condition: expression }) };
 }
 
 function firstAttempt({ id, name, since, tool, input }: Executing): StepTrace {

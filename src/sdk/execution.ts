@@ -21,6 +21,7 @@ import type {
   Sleep,
   StepTool,
   WaitForEvent,
+  WaitForSignal,
   When,
 } from '../protocol/op.ts';
 import { executionContext, type ExecutionContext } from './context.ts';
@@ -34,7 +35,7 @@ import {
 } from './errors.ts';
 import type { RunStep } from './middleware.ts';
 import { after, isPromise, type Soon } from './soon.ts';
-import type { StepTools } from './steps.ts';
+import type { SentSignalOutput, StepTools } from './steps.ts';
 
 /** Microtasks after which a handler that goes on at all has reached its next step. */
 const TURN = 64;
@@ -52,7 +53,8 @@ export interface ReachedStep {
     | Gateway
     | AIGateway
     | Pick<Sleep, 'op' | 'until'>
-    | Pick<WaitForEvent, 'op' | 'event' | 'expression' | 'timeout' | 'lookBack'>
+    | Pick<WaitForEvent, 'op' | 'event' | 'expression' | 'or' | 'timeout' | 'lookBack'>
+    | Pick<WaitForSignal, 'op' | 'signal' | 'timeout' | 'conflict'>
     | Pick<InvokeFunction, 'op' | 'functionId' | 'payload' | 'timeout'>;
 }
 
@@ -71,6 +73,8 @@ export interface ExecutionHost {
   ended(outcome: StepOutcome): void;
   /** @param nth counts the sends of one execution of the step, or of the handler where `stepId` is null. */
   send(events: object[], stepId: string | null, nth: number): Promise<{ ids: string[] }>;
+  /** The same for a signal. */
+  sendSignal(signal: object, stepId: string | null, nth: number): Promise<SentSignalOutput>;
 }
 
 /** What user code has come to. */
@@ -305,6 +309,7 @@ export class Execution {
       insideStep: stepId !== null,
       tools: this.#entry?.tools ?? null,
       send: (events) => this.#host.send(events, stepId, sends++),
+      sendSignal: (signal) => this.#host.sendSignal(signal, stepId, sends++),
       idempotencyKey: () =>
         stepId === null ? null : hashUuid(`step ${stepId} of run ${this.#entry?.runId ?? ''}`),
     };

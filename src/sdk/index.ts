@@ -29,7 +29,7 @@ export { InngestFunctionReference, referenceFunction } from './reference.ts';
 export { EventSchemas } from './schemas.ts';
 export type { LiteralZodEventSchema, StandardSchema } from './schemas.ts';
 export { step } from './step.ts';
-export type { SendEventOutput, StepOptions, StepOptionsOrId, StepTools } from './steps.ts';
+export type { SendEventOutput, SentSignalOutput, StepOptions, StepOptionsOrId, StepTools } from './steps.ts';
 export type {
   ClientOptions,
   Context,

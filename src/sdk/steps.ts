@@ -41,6 +41,29 @@ export interface StepTools<
     options: WaitForEventOptions<Events, Own, Name>,
   ): Promise<Received<EventOf<Events, Name>> | null>;
   /**
+   * Pauses the run until one of several events comes, the first that fits, which ends the wait for the others; `null` when none has come
+   * in time.
+   */
+  waitForAny<const Names extends readonly EventName<Events>[]>(
+    step: StepOptionsOrId,
+    options: WaitForEventsOptions<Events, Own, Names>,
+  ): Promise<Received<EventOf<Events, Names[number]>> | null>;
+  /** Pauses the run until all of several events have come, in whatever order; `null` when one of them has not come in time. */
+  waitForAll<const Names extends readonly EventName<Events>[]>(
+    step: StepOptionsOrId,
+    options: WaitForEventsOptions<Events, Own, Names>,
+  ): Promise<{ [At in keyof Names]: Received<EventOf<Events, Names[At]>> } | null>;
+  /**
+   * Pauses the run until the signal is sent; `null` when it is not in time. One run at most waits for a signal: a second one fails, or
+   * takes over with `onConflict: "replace"`, and the first one then only runs out of time.
+   */
+  waitForSignal<Data = unknown>(
+    step: StepOptionsOrId,
+    options: WaitForSignalOptions,
+  ): Promise<{ signal: string; data: Jsonify<Data> } | null>;
+  /** Sends a signal to the run that waits for it; there is no `runId` when none does, and the signal is nobody's then. */
+  sendSignal(step: StepOptionsOrId, options: { signal: string; data?: unknown }): Promise<SentSignalOutput>;
+  /**
    * Starts another function and resolves with its result. Rejects when that function has failed for good, does not exist, or takes
    * longer than `timeout`; it goes on in that case.
    */
@@ -75,9 +98,34 @@ interface AiTools {
 
 type TypesOf<Model extends AnyModel> = NonNullable<Model['~types']>;
 
-type WaitForEventOptions<Events, Own extends string, Name extends string> = {
+export interface SentSignalOutput {
+  /** The run that got the signal. */
+  runId?: string;
+}
+
+interface WaitForSignalOptions {
+  /** Its name, such as `"approval/42"`: at most 1,024 characters. */
+  signal: string;
+  /** How long to wait: milliseconds, a text such as `"3 days"`, or a date. */
+  timeout: Timeout;
+  /** When another run waits for the signal. Default: `"fail"`. */
+  onConflict?: 'fail' | 'replace' | undefined;
+}
+
+type WaitForEventOptions<Events, Own extends string, Name extends string> = WaitLimits &
+  WaitFor<Events, Own, Name>;
+
+type WaitForEventsOptions<Events, Own extends string, Names extends readonly string[]> = WaitLimits & {
+  /** At least one; each with its own `match` or `if`. */
+  events: { [At in keyof Names]: WaitFor<Events, Own, Names[At]> };
+};
+
+type WaitFor<Events, Own extends string, Name extends string> = {
   /** Its exact name. */
   event: Name;
+} & MatchOrIf<MatchPath<Events, Own, Name>>;
+
+interface WaitLimits {
   /** How long to wait: milliseconds, a text such as `"3 days"`, or a date. */
   timeout: Timeout;
   /**
@@ -86,7 +134,7 @@ type WaitForEventOptions<Events, Own extends string, Name extends string> = {
    * in a loop get every event, each once.
    */
   lookBack?: Duration | undefined;
-} & MatchOrIf<MatchPath<Events, Own, Name>>;
+}
 
 export interface SendEventOutput {
   /** One id for each event, in order. */

@@ -1,22 +1,11 @@
 /** The step tools at run time: what each asks of the execution (ST group of the SDK specification). */
 import { isObject } from '../lib/json.ts';
-import type { JsonObject } from '../lib/json.ts';
 import { executionContext } from './context.ts';
 import type { Execution, ReachedStep, StepId } from './execution.ts';
-import {
-  type FetchArguments,
-  type GatewayAnswer,
-  gatewayOf,
-  isInHandler,
-  plainFetch,
-  readFetch,
-  requestOf,
-  responseOf,
-} from './fetch.ts';
 import { readInvocation, type InvocationPayload, type Invoker } from './invoke.ts';
 import { expressionOf } from './match.ts';
-import { type AiModel, models } from './models.ts';
 import { outgoingEvents, toJson } from './outgoing.ts';
+import { requestTools } from './requests.ts';
 import { after, type Soon } from './soon.ts';
 import { type Duration, instant, milliseconds, type Moment, type Timeout, when } from './times.ts';
 
@@ -49,6 +38,33 @@ export function stepTools(execution: Execution, owner: ToolOwner = nobody) {
 
     waitForEvent: async (id: StepId, options: WaitOptions) => execution.step(id, waitOf(options), null),
 
+    waitForAny: async (id: StepId, options: WaitsOptions) => {
+      const [first, ...more] = waitsOf(options, 'step.waitForAny');
+      const or = more.map(({ event, expression }) => ({ event, expression }));
+      return execution.step(id, or.length === 0 ? first : { ...first, or }, null);
+    },
+
+    /** A step for each event. Their deadline is the same, so that when one is out of time none is left waiting. */
+    waitForAll: async (id: StepId, options: WaitsOptions) => {
+      const { id: base, name = base } = typeof id === 'string' ? { id } : id;
+      const steps = waitsOf(options, 'step.waitForAll').map((kind, n) =>
+        execution.step({ id: `${base}.${n}`, name: `${name}: ${kind.event}` }, kind, null),
+      );
+      const events = await Promise.all(steps);
+      return events.includes(null) ? null : events;
+    },
+
+    waitForSignal: async (id: StepId, options: SignalOptions) => execution.step(id, signalOf(options), null),
+
+    sendSignal: async (id: StepId, options: { signal: string; data?: unknown }) => {
+      if (!isObject(options) || !isName(options.signal))
+        throw new TypeError('step.sendSignal: expected { signal, data }');
+      const { signal, data = null } = options;
+      return execution.step(id, { op: 'StepRun', tool: 'step.sendSignal' }, () =>
+        executionContext.getStore()?.sendSignal(JSON.parse(toJson({ signal, data })) as typeof options),
+      );
+    },
+
     invoke: async (id: StepId, options: unknown) => {
       const { payload, ...target } = readInvocation(options, owner);
       return execution.step(
@@ -67,26 +83,7 @@ export function stepTools(execution: Execution, owner: ToolOwner = nobody) {
     sendEvent: (id: StepId, payload: unknown) =>
       execution.step(id, { op: 'StepRun', tool: 'step.sendEvent', sends: true }, () => owner.send(payload)),
 
-    fetch: async (...given: FetchArguments) => {
-      const { id, input, init } = readFetch(given);
-      if (!isInHandler()) return plainFetch(input, init);
-      const request = requestOf(input, init);
-      const step = id ?? `step.fetch: ${new URL(request.url).hostname}`;
-      return responseOf((await execution.step(step, () => gatewayOf(request), null)) as GatewayAnswer);
-    },
-
-    ai: {
-      infer: async (id: StepId, options: InferOptions) => execution.step(id, inferenceOf(options), null),
-
-      wrap: (id: StepId, callback: (...input: unknown[]) => unknown, ...input: unknown[]) =>
-        execution.step(
-          id,
-          () => ({ op: 'StepRun', tool: 'step.ai.wrap', input: visible(input) }),
-          () => callback(...input),
-        ),
-
-      models,
-    },
+    ...requestTools(execution),
   };
 }
 
@@ -99,42 +96,57 @@ interface WaitOptions {
   lookBack?: Duration | undefined;
 }
 
+type EventWait = Extract<ReachedStep['kind'], { op: 'WaitForEvent' }>;
+
 /** ST-16, WE-1. */
-function waitOf(options: WaitOptions): Extract<ReachedStep['kind'], { op: 'WaitForEvent' }> {
+function waitOf(options: WaitOptions, tool = 'step.waitForEvent'): EventWait {
   if (!isObject(options) || typeof options.event !== 'string' || options.timeout == null)
-    throw new TypeError('step.waitForEvent: expected { event, timeout }');
+    throw new TypeError(`${tool}: expected { event, timeout }`);
   const { event, timeout, lookBack = 'run' } = options;
   return {
     op: 'WaitForEvent',
     event,
     expression: expressionOf(options),
-    timeout: when(timeout, 'step.waitForEvent: timeout'),
-    lookBack: lookBack === 'run' ? 'run' : milliseconds(lookBack, 'step.waitForEvent: lookBack'),
+    timeout: when(timeout, `${tool}: timeout`),
+    lookBack: lookBack === 'run' ? 'run' : milliseconds(lookBack, `${tool}: lookBack`),
   };
 }
 
-interface InferOptions {
-  model: AiModel;
-  body: object;
+/** Several events for one deadline. */
+interface WaitsOptions extends Pick<WaitOptions, 'timeout' | 'lookBack'> {
+  events: readonly Omit<WaitOptions, 'timeout' | 'lookBack'>[];
 }
 
-/** ST-20. The caller's model and body are left as they are. */
-function inferenceOf(options: InferOptions): Extract<ReachedStep['kind'], { op: 'AIGateway' }> {
-  if (!isObject(options) || !isObject(options.model) || !isObject(options.body))
-    throw new TypeError(
-      'step.ai.infer: expected { model, body }, with a model such as step.ai.models.openai({ model })',
-    );
-  const model = { ...options.model, headers: { ...options.model.headers } };
-  const body = { ...options.body };
-  model.onCall?.(model, body);
-  const { url, headers, authKey, format } = model;
-  return { op: 'AIGateway', url, headers, authKey, format, body: JSON.parse(toJson(body)) as JsonObject };
+function waitsOf(options: WaitsOptions, tool: string): [EventWait, ...EventWait[]] {
+  const { events, ...common } = isObject(options) ? options : ({} as WaitsOptions);
+  const [first, ...more] = Array.isArray(events)
+    ? events.map((one) => waitOf({ ...one, ...common }, tool))
+    : [];
+  if (first === undefined) throw new TypeError(`${tool}: expected { events: [{ event }, ...], timeout }`);
+  return [first, ...more];
 }
 
-const SECRET = /^(?:.*api[-_]?key|authorization|.*password|.*secret|(?:access|auth)?[-_]?token)$/i;
+interface SignalOptions {
+  signal: string;
+  timeout: Timeout;
+  onConflict?: 'fail' | 'replace' | undefined;
+}
 
-/** What a trace shows of a wrapped call's arguments (AIO-2): JSON text, without what is named like a key (AI-7). */
-function visible(input: unknown[]): string {
-  const plain: unknown = JSON.parse(toJson(input));
-  return JSON.stringify(plain, (name, value: unknown) => (SECRET.test(name) ? '[hidden]' : value));
+/** ST-29, WS-1. */
+function signalOf(options: SignalOptions): Extract<ReachedStep['kind'], { op: 'WaitForSignal' }> {
+  if (!isObject(options) || !isName(options.signal) || options.timeout == null)
+    throw new TypeError('step.waitForSignal: expected { signal, timeout }');
+  const { signal, timeout, onConflict = 'fail' } = options;
+  if (onConflict !== 'fail' && onConflict !== 'replace')
+    throw new TypeError('step.waitForSignal: onConflict: expected "fail" or "replace"');
+  return {
+    op: 'WaitForSignal',
+    signal,
+    timeout: when(timeout, 'step.waitForSignal: timeout'),
+    conflict: onConflict,
+  };
+}
+
+function isName(value: unknown): boolean {
+  return typeof value === 'string' && value !== '';
 }

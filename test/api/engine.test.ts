@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { createWorker } from '../../src/engine.ts';
 import { parseConfig, type Env } from '../../src/env.ts';
-import type { Crons, Waits } from '../../src/ports.ts';
+import type { Crons, Signals, Waits } from '../../src/ports.ts';
 import type { App } from '../../src/registry/check.ts';
 import { TestMessage } from '../dispatch/world.ts';
 import { idAt, stored } from '../ingest/world.ts';
@@ -42,6 +42,7 @@ function engine(config = parseConfig(settings)) {
       sweeps: { arm },
       crons,
       waits,
+      signals: w.signals as unknown as Signals,
       timer: timers.start,
     },
   );

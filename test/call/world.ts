@@ -7,9 +7,10 @@ import { EmbeddedCaller } from '../../src/call/embedded.ts';
 import type { RunHandle } from '../../src/call/caller.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { AIGateway, Gateway } from '../../src/protocol/op.ts';
-import type { RunEnding, RunSummary, RunTrace } from '../../src/protocol/run.ts';
+import type { RunEnding, RunSummary, RunTrace, StepAnswer } from '../../src/protocol/run.ts';
+import type { SentSignal, SignalWait } from '../../src/protocol/signal.ts';
 import type { Wait } from '../../src/protocol/wait.ts';
-import type { Waits } from '../../src/ports.ts';
+import type { Signals, Waits } from '../../src/ports.ts';
 import type { RunConfig } from '../../src/run/state.ts';
 import type { StepOutcome } from '../../src/sdk/execution.ts';
 import { Inngest } from '../../src/sdk/index.ts';
@@ -74,6 +75,7 @@ export class World {
   /** Events that the engine has accepted for the run. */
   readonly emitted: StoredEvent[] = [];
   readonly waits = new RecordedWaits();
+  readonly signals = new RecordedSignals();
   readonly sent: Sent[] = [];
   /** Requests that the engine was to make for steps; `respond` makes them. */
   readonly requests: { request: Gateway | AIGateway; isLast: boolean }[] = [];
@@ -219,6 +221,7 @@ export class World {
       }),
       report: async (ending) => this.#told(ending),
       waits: this.waits,
+      signals: this.signals,
       emit: async (emitted) => void this.emitted.push(emitted),
       abort: () => {
         life.lost = true;
@@ -275,6 +278,10 @@ export class World {
       find: () => (this.isListed ? { fn, appId: 'app' } : undefined),
       reqArgs: [],
       clock: { now: () => this.now },
+      signal: async (sent, { signal }) => {
+        this.signals.sent.push({ signal, ...sent });
+        return this.signals.receiver;
+      },
       request: (request, isLast) => {
         this.requests.push({ request, isLast });
         return this.respond();
@@ -319,6 +326,34 @@ class RecordedWaits implements Pick<Waits, 'listen' | 'expire' | 'drop'> {
 
   async drop(_env: string, _name: string, _runId: string, keys: string[]): Promise<void> {
     this.droppedKeys.push(...keys);
+  }
+}
+
+/** The same for signals. */
+class RecordedSignals implements Pick<Signals, 'listen' | 'expire' | 'drop'> {
+  readonly listening: SignalWait[] = [];
+  readonly expired: string[] = [];
+  readonly dropped: string[] = [];
+  readonly sent: (SentSignal & { signal: string })[] = [];
+  /** Whether another run waits. */
+  isTaken = false;
+  /** Who gets what is sent. */
+  receiver: string | null = null;
+  /** What came in time. */
+  inTime: StepAnswer | null = null;
+
+  async listen(wait: SignalWait): Promise<'listening' | 'taken'> {
+    this.listening.push(wait);
+    return this.isTaken ? 'taken' : 'listening';
+  }
+
+  async expire(_env: string, signal: string): Promise<StepAnswer | null> {
+    this.expired.push(signal);
+    return this.inTime;
+  }
+
+  async drop(_env: string, signal: string): Promise<void> {
+    this.dropped.push(signal);
   }
 }
 

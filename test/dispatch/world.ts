@@ -2,7 +2,7 @@
 import type { Message } from '../../src/dispatch/delivery.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { Functions, Runs, Waiters, Waits } from '../../src/ports.ts';
+import type { Functions, Runs, SignalWaiters, Waiters, Waits } from '../../src/ports.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type {
   RunCheck,
@@ -15,7 +15,7 @@ import type {
 } from '../../src/protocol/run.ts';
 import { world } from '../ingest/world.ts';
 
-class MemoryRuns implements Runs, Waiters {
+class MemoryRuns implements Runs, Waiters, SignalWaiters {
   /** Every call, repeats included. */
   calls: RunStart[] = [];
   started = new Map<string, RunStart>();
@@ -69,6 +69,12 @@ class MemoryRuns implements Runs, Waiters {
     if (this.unreachable.has(runId)) throw new Error('secret-value');
     this.answers.push({ runId, key, answer });
     return 'taken';
+  }
+  async tell(): Promise<'gone'> {
+    return 'gone';
+  }
+  async awaits(): Promise<boolean> {
+    return false;
   }
   async resume(): Promise<'gone'> {
     return 'gone';

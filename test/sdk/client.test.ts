@@ -309,6 +309,7 @@ describe('inside a run', () => {
     const host = {
       insideStep: false,
       tools: null,
+      sendSignal: async () => ({}),
       idempotencyKey: () => null,
       send: (events: object[]) => {
         sent.push(events);
@@ -327,6 +328,7 @@ describe('inside a run', () => {
     const host = {
       insideStep: false,
       tools: null,
+      sendSignal: async () => ({}),
       idempotencyKey: () => null,
       send: () => Promise.reject(new Error('not the host')),
     };

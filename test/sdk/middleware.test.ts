@@ -604,6 +604,7 @@ describe('sending', () => {
     const context = {
       insideStep: false,
       tools: null,
+      sendSignal: async () => ({}),
       idempotencyKey: () => null,
       send: async (given: object[]) => {
         events.push(given);

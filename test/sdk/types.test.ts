@@ -357,6 +357,45 @@ describe('step', () => {
       // @ts-expect-error -- the callback wants a text
       wrapWrong: () => step.ai.wrap('a', (prompt: string) => prompt, 1),
     };
+    const waits = {
+      any: () =>
+        step.waitForAny('a', {
+          events: [
+            { event: 'shop/order.paid', if: 'true' },
+            { event: 'shop/order.created', match: 'data.orderId' },
+          ],
+          timeout: '1h',
+        }),
+      all: () =>
+        step.waitForAll('a', {
+          events: [{ event: 'shop/order.paid' }, { event: 'crm/lead.added' }],
+          timeout: '1h',
+        }),
+      // @ts-expect-error -- no such event (ES-16)
+      unknown: () => step.waitForAny('a', { events: [{ event: 'shop/none' }], timeout: '1h' }),
+      mismatch: () =>
+        // @ts-expect-error -- no such member in either of the two
+        step.waitForAll('a', { events: [{ event: 'shop/order.paid', match: 'data.no' }], timeout: '1h' }),
+      // @ts-expect-error -- how long?
+      endless: () => step.waitForAny('a', { events: [{ event: 'shop/order.paid' }] }),
+      signal: () =>
+        step.waitForSignal<{ at: Date }>('a', { signal: 's', timeout: '1h', onConflict: 'replace' }),
+      untyped: () => step.waitForSignal('a', { signal: 's', timeout: '1h' }),
+      send: () => step.sendSignal('a', { signal: 's', data: 1 }),
+    };
+    type Paid = Extract<NonNullable<Answer<typeof waits.any>>, { name: 'shop/order.paid' }>;
+    expectTypeOf<Paid['data']['method']>().toEqualTypeOf<'card' | 'cash'>();
+    expectTypeOf<NonNullable<Answer<typeof waits.any>>['name']>().toEqualTypeOf<
+      'shop/order.paid' | 'shop/order.created'
+    >();
+    expectTypeOf<NonNullable<Answer<typeof waits.all>>[1]['data']>().toEqualTypeOf<{ email: string }>();
+    expectTypeOf<NonNullable<Answer<typeof waits.all>>['length']>().toEqualTypeOf<2>();
+    expectTypeOf<Answer<typeof waits.signal>>().toEqualTypeOf<{
+      signal: string;
+      data: { at: string };
+    } | null>();
+    expectTypeOf<NonNullable<Answer<typeof waits.untyped>>['data']>().toBeUnknown();
+    expectTypeOf<Answer<typeof waits.send>>().toEqualTypeOf<{ runId?: string }>();
     expectTypeOf(asks.fetch).returns.items.resolves.toEqualTypeOf<Response>();
     expectTypeOf<Answer<typeof asks.chat>['choices'][number]['message']['content']>().toEqualTypeOf<
       string | null
@@ -375,6 +414,7 @@ describe('step', () => {
   });
 
   test('tools infer their results in JSON form (ST-1, SR-1, SR-8, SL-1, SU-1, SV-1, TY-8)', () => {});
+  test('waits for several events and for signals have their types (ST-29, WS-1, WS-2)', () => {});
   test('requests and inferences have the types of their providers (AI-1, AI-3, AI-11, SF-1, ST-31)', () => {});
 });
 

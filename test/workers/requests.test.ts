@@ -14,7 +14,7 @@ const arrived: { url: string; authorization: string | null; body: string }[] = [
 beforeEach(() => {
   arrived.length = 0;
   vi.spyOn(globalThis, 'fetch').mockImplementation(async (input, init) => {
-    const request = new Request(input as Request, init);
+    const request = new Request(input, init);
     const { url, headers } = request;
     arrived.push({ url, authorization: headers.get('authorization'), body: await request.clone().text() });
     return outside(request);
