@@ -332,10 +332,10 @@ export class RunOwner implements RunRpc, RunHandle {
     const { waits, signals } = this.#deps;
     const { env, runId } = this.state?.config ?? {};
     if (env === undefined || runId === undefined) return;
-    const byEvent = Map.groupBy(dropped, (one) => ('event' in one ? one.event : null));
-    for (const [event, group] of byEvent) {
+    const events = dropped.filter((one) => 'event' in one);
+    for (const [event, group] of Map.groupBy(events, (one) => one.event)) {
       const keys = group.map(({ key }) => key);
-      if (event !== null) await waits.drop(env, event, runId, keys).catch(() => undefined);
+      await waits.drop(env, event, runId, keys).catch(() => undefined);
     }
     for (const one of dropped) {
       if ('signal' in one) await signals.drop(env, one.signal, runId, one.key).catch(() => undefined);

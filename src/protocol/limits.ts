@@ -37,7 +37,7 @@ export const limits = {
   outputBytes: 4 * MB,
   stateBytes: 32 * MB,
   /** Characters of what a step was given that its trace shows; longer is left out. */
-  inputText: 32 * KB,
+  inputText: 256 * KB,
   stepsPerRun: 1_000,
   /** One execution of a step, and of the code between two steps (LM-2, ST-11). */
   stepRuntime: 2 * HOUR,

@@ -30,7 +30,7 @@ export function requestTools(execution: Execution) {
       wrap: (id: StepId, callback: (...input: unknown[]) => unknown, ...input: unknown[]) =>
         execution.step(
           id,
-          () => ({ op: 'StepRun', tool: 'step.ai.wrap', input: visible(input) }),
+          () => ({ op: 'StepRun', tool: 'step.ai.wrap', ...visible(input) }),
           () => callback(...input),
         ),
 
@@ -60,7 +60,13 @@ function inferenceOf(options: InferOptions): Extract<ReachedStep['kind'], { op: 
 const SECRET = /^(?:.*api[-_]?key|authorization|.*password|.*secret|(?:access|auth)?[-_]?token)$/i;
 
 /** What a trace shows of a wrapped call's arguments (AIO-2): JSON text, without what is named like a key (AI-7). */
-function visible(input: unknown[]): string {
-  const plain: unknown = JSON.parse(toJson(input));
-  return JSON.stringify(plain, (name, value: unknown) => (SECRET.test(name) ? '[hidden]' : value));
+function visible(given: unknown[]): { input?: string } {
+  try {
+    const plain: unknown = JSON.parse(toJson(given));
+    const input = JSON.stringify(plain, (name, value: unknown) => (SECRET.test(name) ? '[hidden]' : value));
+    return { input };
+  } catch {
+    // AI-14: what has no JSON form is no reason not to make the call.
+    return {};
+  }
 }

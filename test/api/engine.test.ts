@@ -143,6 +143,23 @@ describe('the sweeper', () => {
 describe('settings', () => {
   const bad = { STEPWELL_MAX_STEPS: 'secret-value' } as unknown as Env;
 
+  test.each([
+    [{}, 15, false],
+    [{ STEPWELL_FETCH_TIMEOUT: '2h' }, 120, false],
+    [{ STEPWELL_ALLOW_PRIVATE: '1' }, 15, true],
+    [{ STEPWELL_ALLOW_PRIVATE: '0' }, 15, false],
+    [{ STEPWELL_DEV: '1' }, 15, true],
+  ])(
+    '%j: requests wait %i minutes, private addresses may be called: %j (SF-5, SF-10)',
+    (set, minutes, allows) => {
+      expect(parseConfig(set)).toMatchObject({ fetchTimeout: minutes * 60_000, allowsPrivate: allows });
+    },
+  );
+
+  test.each(['2h1s', '0s', 'soon'])('STEPWELL_FETCH_TIMEOUT=%s is refused (SF-5)', (text) => {
+    expect(() => parseConfig({ STEPWELL_FETCH_TIMEOUT: text })).toThrow('STEPWELL_FETCH_TIMEOUT: expected');
+  });
+
   test('that are bad answer 500 on every route in words, and are logged once', async () => {
     const w = apiWorld();
     const worker = createWorker({ apps }, { log: w.log });

@@ -144,13 +144,13 @@ describe('an inference', () => {
 
 test('the arguments of a wrapped call are shown; too many are left out, and the step is the same (AIO-2)', async () => {
   const world = await new World(async ({ step }) => {
-    const long = 'x'.repeat(40_000);
+    const long = 'x'.repeat(300_000);
     return [
       await step.ai.wrap('short', (n: unknown) => n, 1),
       ((await step.ai.wrap('long', (text: unknown) => text, long)) as string).length,
     ];
   }).run();
-  expect(world.output).toEqual([1, 40_000]);
+  expect(world.output).toEqual([1, 300_000]);
   expect((await world.trace())?.steps).toMatchObject([
     { tool: 'step.ai.wrap', input: [1] },
     { tool: 'step.ai.wrap', input: null },

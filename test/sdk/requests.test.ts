@@ -272,6 +272,18 @@ describe('step.ai.wrap', () => {
     });
   });
 
+  test('arguments without a JSON form are no reason not to make the call (AI-14)', async () => {
+    const stubborn = {
+      toJSON: () => {
+        throw new Error('no');
+      },
+    };
+    const run = await runOf(
+      fnOf(({ step }) => step.ai.wrap('ask', (one) => one === stubborn, stubborn)),
+    ).enter();
+    expect([run.output, run.reached[0]?.kind]).toEqual([true, { op: 'StepRun', tool: 'step.ai.wrap' }]);
+  });
+
   test('a method without its instance fails as a step (AI-12)', async () => {
     class Model {
       readonly name = 'm';
