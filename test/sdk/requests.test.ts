@@ -1,7 +1,7 @@
 /** Requests that the engine makes for a handler, and the tools without a context at hand. */
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { sha1Hex } from '../../src/lib/hash.ts';
-import { fetch, Inngest, step as ambient } from '../../src/sdk/index.ts';
+import { fetch, Inngest, InngestMiddleware, step as ambient } from '../../src/sdk/index.ts';
 import { models } from '../../src/sdk/models.ts';
 import { host, runOf, turn, value } from './host.ts';
 
@@ -294,6 +294,35 @@ describe('step.ai.wrap', () => {
     const fn = fnOf(({ step }) => step.ai.wrap('ask', new Model().ask.bind(undefined)));
     const run = await runOf(fn).enter();
     expect(run.outcomes).toMatchObject([['ask', { ok: false, error: { name: 'TypeError' } }]]);
+  });
+});
+
+describe('middleware', () => {
+  test('sees and changes the outcomes of requests as of other steps, and those of wrapped calls as they end (MW-24, MW-33)', async () => {
+    const seen: unknown[] = [];
+    const spy = new InngestMiddleware({
+      name: 'spy',
+      init: () => ({
+        onFunctionRun: () => ({
+          transformInput: ({ steps }) => ({
+            steps: steps.map((step) =>
+              'data' in step ? { data: { ...(step.data as object), body: 'changed' } } : step,
+            ),
+          }),
+          transformOutput: ({ result, step }) => {
+            seen.push([step?.displayName, result.data]);
+          },
+        }),
+      }),
+    });
+    const fn = client.createFunction({ id: 'f', middleware: [spy] }, { event: 'a/b' }, async ({ step }) => {
+      const text = await (await step.fetch('get', 'https://a.example/x')).text();
+      return [text, await step.ai.wrap('ask', (n: number) => n + 1, 1)];
+    });
+    const run = await runOf(fn, [['get', answer()]]).enter();
+    expect(seen[0]).toEqual(['ask', 2]);
+    expect(seen.at(-1)).toEqual([undefined, ['changed', expect.anything()]]);
+    expect(run.reached).toHaveLength(1);
   });
 });
 
