@@ -244,6 +244,23 @@ describe('step.ai.infer', () => {
     expect(body).toEqual({ messages: [], temperature: 0 });
   });
 
+  test('takes models of other packages as they are: they complete themselves and the body (AI-16)', async () => {
+    const model = {
+      url: 'https://ai.example/chat',
+      authKey: 'k',
+      format: 'openai-chat' as const,
+      options: { model: 'm' },
+      onCall(self: { url: string }, body: { model?: string }) {
+        self.url += '/v2';
+        body.model ||= this.options.model;
+      },
+    };
+    expect(await infer(model as never)).toMatchObject([
+      { kind: { url: 'https://ai.example/chat/v2', authKey: 'k', headers: {}, body: { model: 'm' } } },
+    ]);
+    expect(model.url).toBe('https://ai.example/chat');
+  });
+
   test.each([[undefined], [{}], [{ model: {} }], [{ body: {} }]])('refuses %j', async (options) => {
     expect(await asked((step) => step.ai.infer('ask', options as never))).toMatch(
       /^step\.ai\.infer: expected \{ model, body \}/,

@@ -95,7 +95,7 @@ describe('step.ai.infer', () => {
       body: { messages: [{ role: 'user', content: 'hello' }] },
     });
 
-  test('the key is sent with every attempt and kept nowhere, prompt and tokens are (AI-5 to AI-9, AT-19)', async () => {
+  test('the key is sent with every attempt and kept nowhere, prompt and tokens are (AI-2, AI-5 to AI-9, AT-19)', async () => {
     const log = vi.spyOn(console, 'error').mockImplementation(() => {});
     outside = async (request) =>
       arrived.length === 1
