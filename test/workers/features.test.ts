@@ -138,11 +138,10 @@ describe('waiting for an event', () => {
       const pattern = await step.waitForEvent('pattern', { event: 'test/*', timeout: '1h' });
       return [none, pattern];
     });
-    const isOver = (trace: RunTrace | null) => trace?.waiting[0]?.what === 'test/*';
-    await until(
-      async () => (isOver(await traceOf(runId).catch(() => null)) ? true : null),
-      'the second wait',
-    );
+    await until(async () => {
+      const trace = await traceOf(runId).catch(() => null);
+      return trace?.waiting[0]?.what === 'test/*' ? true : null;
+    }, 'the second wait');
     await calm(runId);
     expect(Date.now()).toBe(NOW);
     await sendThrough({ name: 'test/zero' });
