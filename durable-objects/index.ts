@@ -2,6 +2,7 @@
 import { compose, sendDeps } from '../src/compose.ts';
 import type { Env } from '../src/env.ts';
 import type { EmbeddedCode } from '../src/call/embedded.ts';
+import { callGateway } from '../src/call/gateway.ts';
 import { acceptEvents } from '../src/ingest/accept.ts';
 import { acceptInternal } from '../src/ingest/internal.ts';
 import { isSealed, unseal } from '../src/keys/unseal.ts';
@@ -13,6 +14,8 @@ import { checkApps, type App, withItsOwn } from '../src/registry/check.ts';
 import { cronObject } from './cron.ts';
 import type { CronDeps } from './cron-owner.ts';
 import { runObject, type RunDeps } from './run.ts';
+import { signalsObject } from './signals.ts';
+import type { SignalsDeps } from './signals-owner.ts';
 import { sweeperObject } from './sweeper.ts';
 import { waitsObject } from './waits.ts';
 import type { WaitsDeps } from './waits-owner.ts';
@@ -43,6 +46,7 @@ export function durableObjects({ apps }: ObjectOptions) {
     Sweeper: sweeperObject((env) => compose(env, known)),
     Cron: cronObject((env) => cronDeps(env, known)),
     Waits: waitsObject((env) => waitsDeps(env, known)),
+    Signals: signalsObject((env) => signalsDeps(env, known)),
   };
 }
 
@@ -62,6 +66,11 @@ function waitsDeps(env: Env, known: FunctionConfig[]): Omit<WaitsDeps, 'storage'
     // `user` stays sealed: expressions of waits may not read it (src/call/ask.ts).
     view: eventView,
   };
+}
+
+function signalsDeps(env: Env, known: FunctionConfig[]): Omit<SignalsDeps, 'storage' | 'erase' | 'abort'> {
+  const { clock, timer, log, runs } = compose(env, known);
+  return { clock, timer, log, waiters: runs };
 }
 
 function runDeps(env: Env, known: FunctionConfig[], codes: Map<string, EmbeddedCode>): RunDeps {
@@ -95,7 +104,11 @@ function runDeps(env: Env, known: FunctionConfig[], codes: Map<string, EmbeddedC
     seal: (user, environment) =>
       parts.seal?.seal(user, environment) ??
       Promise.reject(new Error('user: cannot be kept encrypted: set STEPWELL_ENCRYPTION_KEY')),
+    signal: (sent, { env: environment, signal }) => parts.signals.send(environment, signal, sent),
+    request: (request, isLast) =>
+      callGateway(request, isLast, { ...parts.outgoing, timeout: parts.config.fetchTimeout }),
     waits: parts.waits,
+    signals: parts.signals,
     emit: (event) => acceptInternal(intake, [event]),
   };
 }

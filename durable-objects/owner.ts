@@ -23,15 +23,16 @@ import {
   type RunView,
   type StepAnswer,
 } from '../src/protocol/run.ts';
+import type { SignalWait } from '../src/protocol/signal.ts';
 import type { Wait } from '../src/protocol/wait.ts';
-import type { Clock, Log, Waits } from '../src/ports.ts';
+import type { Clock, Log, Signals, Waits } from '../src/ports.ts';
 import { apply } from '../src/run/apply.ts';
 import { commit } from '../src/run/commit.ts';
 import { runEnding } from '../src/run/ending.ts';
-import { invocation, waitOf } from '../src/call/ask.ts';
-import { nextAlarm, type RunConfig, type RunState } from '../src/run/state.ts';
+import { invocation, signalWaitOf, waitOf } from '../src/call/ask.ts';
+import { askingStep, nextAlarm, type RunConfig, type RunState } from '../src/run/state.ts';
 import { dueInputs } from '../src/run/timers.ts';
-import type { Changes, Effect, RunInput } from '../src/run/transition.ts';
+import type { Changes, Effect, Registration, RunInput } from '../src/run/transition.ts';
 import { runTrace, runView } from '../src/run/view.ts';
 
 /** When an alarm could not do its work, or the end of a run could not be reported, it is tried again this much later. */
@@ -52,6 +53,8 @@ export interface JournalPort {
   /** JSON text; null while there is none. */
   output(): string | null;
   stepData(seq: number): string | null;
+  /** What a step was given, where that is kept. */
+  stepInput(seq: number): string | null;
   alarm(): Promise<number | null>;
   /** The alarm has gone off, and so is no longer set. */
   alarmFired(): void;
@@ -70,12 +73,23 @@ export interface OwnerDeps {
   /** Tells the index, and whoever invoked it, that the run has ended. */
   report(ending: RunEnding): Promise<void>;
   waits: Pick<Waits, 'listen' | 'expire' | 'drop'>;
+  signals: Pick<Signals, 'listen' | 'expire' | 'drop'>;
   /** Has an event of the engine's own accepted; a repeat of the same one changes nothing. */
   emit(event: StoredEvent): Promise<void>;
   /** Gives this owner up: it may not be used any more. */
   abort(reason: string): void;
   /** The core; tests put a broken one here. */
   apply?: typeof apply;
+}
+
+/** What a run asks for, in the words of those who are asked. */
+type Asked = { invoke: StoredEvent } | { wait: Wait } | { signal: SignalWait };
+
+type Answered = Extract<RunInput, { type: 'answered' }>;
+
+function eventAnswer(key: string, event: StoredEvent): Answered {
+  const answer = { ok: true, data: JSON.stringify(eventView(event)) };
+  return { type: 'answered', id: key, answer, event: event.internalId };
 }
 
 type FrozenConfig = Omit<
@@ -134,7 +148,7 @@ export class RunOwner implements RunRpc, RunHandle {
   }
 
   async trace(): Promise<RunTrace | null> {
-    return this.state && runTrace(this.state, this.#journal.output(), (seq) => this.#journal.stepData(seq));
+    return this.state && runTrace(this.state, this.#journal);
   }
 
   /** Also repairs: an alarm that should have fired is made up for. */
@@ -150,18 +164,27 @@ export class RunOwner implements RunRpc, RunHandle {
   }
 
   async resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'> {
-    return this.#answered(key, { ok: true, data: JSON.stringify(eventView(event)) }, event);
+    return this.#answered(eventAnswer(key, event));
   }
 
   async answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'> {
-    return this.#answered(key, answer, null);
+    return this.#answered({ type: 'answered', id: key, answer });
   }
 
-  #answered(id: string, answer: StepAnswer, event: StoredEvent | null): 'taken' | 'gone' {
-    const step = this.state?.steps.get(id);
-    if (this.state?.run.end !== null || step?.state !== 'waiting') return 'gone';
-    this.feed({ type: 'answered', id, answer, ...(event === null ? {} : { event: event.internalId }) });
+  #answered(input: Answered): 'taken' | 'gone' {
+    if (!this.#awaits(input.id)) return 'gone';
+    this.feed(input);
     return 'taken';
+  }
+
+  async awaits(key: string): Promise<boolean> {
+    return this.#awaits(key);
+  }
+
+  #awaits(key: string): boolean {
+    const { state } = this;
+    const step = state?.run.end === null ? askingStep(state, key) : undefined;
+    return step?.state === 'waiting' && step.ask !== undefined;
   }
 
   async purge(): Promise<void> {
@@ -237,7 +260,7 @@ export class RunOwner implements RunRpc, RunHandle {
       case 'expire':
         return void this.#ask(effect);
       case 'drop':
-        return void this.#drop(effect.keys);
+        return void this.#drop(effect.waits);
       case 'report':
         return void this.#report();
       default:
@@ -265,18 +288,7 @@ export class RunOwner implements RunRpc, RunHandle {
     try {
       const asked = this.#asked(key);
       if (asked === null) return;
-      if ('invoke' in asked) await this.#deps.emit(asked.invoke);
-      else if (type === 'ask') await this.#deps.waits.listen([asked.wait]);
-      else {
-        const { env, event, runId } = asked.wait;
-        // It may not be registered yet: what came before this run could ask counts all the same. Mostly this is a repeat.
-        await this.#deps.waits.listen([asked.wait]);
-        const found = await this.#deps.waits.expire(env, event, runId, key);
-        const data = found === null ? 'null' : JSON.stringify(eventView(found));
-        this.#answered(key, { ok: true, data }, found);
-        return;
-      }
-      this.feed({ type: 'acknowledged', key });
+      this.feed(type === 'ask' ? await this.#listen(asked, key) : await this.#expire(asked, key));
     } catch (error) {
       this.#deps.log.error('a run could not ask for what it waits for', {
         runId: this.state?.config.runId,
@@ -285,18 +297,55 @@ export class RunOwner implements RunRpc, RunHandle {
     }
   }
 
-  /** If this is lost, the waits answer `gone` when they are told of an event. */
-  async #drop(keys: string[]): Promise<void> {
-    const { state } = this;
-    if (state === null) return;
-    const byEvent = Map.groupBy(keys, (key) => waitOf(state, this.#journal.events(), key)?.event ?? '');
-    const { env, runId } = state.config;
-    for (const [event, group] of byEvent) {
-      await this.#deps.waits.drop(env, event, runId, group).catch(() => undefined);
+  /** What the others have to say to it. */
+  async #listen(asked: Asked, key: string): Promise<RunInput> {
+    const { waits, signals } = this.#deps;
+    if ('invoke' in asked) await this.#deps.emit(asked.invoke);
+    else if ('wait' in asked) await waits.listen([asked.wait]);
+    else if ((await signals.listen(asked.signal)) === 'taken') {
+      const message = `another run waits for the signal "${asked.signal.signal}"`;
+      return {
+        type: 'answered',
+        id: key,
+        answer: { ok: false, data: JSON.stringify({ name: 'SignalTaken', message }) },
+      };
+    }
+    return { type: 'acknowledged', key };
+  }
+
+  /** What came in time, if anything did. */
+  async #expire(asked: Asked, key: string): Promise<RunInput> {
+    const { waits, signals } = this.#deps;
+    const none: RunInput = { type: 'expired', key };
+    if ('signal' in asked) {
+      const { env, signal, runId } = asked.signal;
+      const answer = await signals.expire(env, signal, runId, key);
+      return answer === null ? none : { type: 'answered', id: key, answer };
+    }
+    if ('invoke' in asked) return none;
+    const { env, event, runId } = asked.wait;
+    // It may not be registered yet: what came before this run could ask counts all the same. Mostly this is a repeat.
+    await waits.listen([asked.wait]);
+    const found = await waits.expire(env, event, runId, key);
+    return found === null ? none : eventAnswer(key, found);
+  }
+
+  /** If this is lost, the run answers `gone` to who has something for it. */
+  async #drop(dropped: Registration[]): Promise<void> {
+    const { waits, signals } = this.#deps;
+    const { env, runId } = this.state?.config ?? {};
+    if (env === undefined || runId === undefined) return;
+    const events = dropped.filter((one) => 'event' in one);
+    for (const [event, group] of Map.groupBy(events, (one) => one.event)) {
+      const keys = group.map(({ key }) => key);
+      await waits.drop(env, event, runId, keys).catch(() => undefined);
+    }
+    for (const one of dropped) {
+      if ('signal' in one) await signals.drop(env, one.signal, runId, one.key).catch(() => undefined);
     }
   }
 
-  #asked(key: string): { invoke: StoredEvent } | { wait: Wait } | null {
+  #asked(key: string): Asked | null {
     const { state } = this;
     if (state === null) return null;
     const step = state.steps.get(key);
@@ -305,6 +354,8 @@ export class RunOwner implements RunRpc, RunHandle {
         invoke: invocation(state, step, step.ask.functionId, this.#journal.stepData(step.seq) ?? '{}'),
       };
     }
+    const signal = signalWaitOf(state, key);
+    if (signal !== null) return { signal };
     const wait = waitOf(state, this.#journal.events(), key);
     return wait && { wait };
   }

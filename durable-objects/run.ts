@@ -10,7 +10,8 @@ import type { RunStart, StepAnswer } from '../src/protocol/run.ts';
 import { Journal } from './journal.ts';
 import { RunOwner, type OwnerDeps } from './owner.ts';
 
-export type RunDeps = EmbeddedDeps & Pick<OwnerDeps, 'clock' | 'timer' | 'log' | 'freeze' | 'waits' | 'emit'>;
+export type RunDeps = EmbeddedDeps &
+  Pick<OwnerDeps, 'clock' | 'timer' | 'log' | 'freeze' | 'waits' | 'signals' | 'emit'>;
 
 /** @param dependencies made once per object, from its bindings. */
 export function runObject(dependencies: (env: Env) => RunDeps) {
@@ -58,6 +59,10 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
 
     answer(key: string, answer: StepAnswer) {
       return this.#owner.answer(key, answer);
+    }
+
+    awaits(key: string) {
+      return this.#owner.awaits(key);
     }
 
     purge() {

@@ -1,5 +1,6 @@
 /** From bindings to ports: the one place that says which adapter stands for what. The Worker and the objects both start here. */
 import { appNetwork } from './call/network.ts';
+import type { OutgoingDeps } from './call/outgoing.ts';
 import { systemClock, systemEntropy } from './clock.ts';
 import { parseConfig, type Config, type Env } from './env.ts';
 import type { IntakeDeps } from './ingest/accept.ts';
@@ -8,7 +9,7 @@ import { queueSender } from './ingest/sender.ts';
 import { environment } from './keys/access.ts';
 import { aesSeal } from './keys/seal.ts';
 import { consoleLog } from './log.ts';
-import { objectCrons, objectRuns, objectSweeps, objectWaits } from './objects.ts';
+import { objectCrons, objectRuns, objectSignals, objectSweeps, objectWaits } from './objects.ts';
 import { DAY } from './lib/time.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import type { DeadMessage, EventsMessage } from './protocol/message.ts';
@@ -23,6 +24,8 @@ import type {
   Runs,
   Seal,
   Sender,
+  Signals,
+  SignalWaiters,
   Store,
   Sweeps,
   Waiters,
@@ -43,12 +46,15 @@ export interface Parts {
   network: AppNetwork;
   events: Sender<EventsMessage>;
   dead: Sender<DeadMessage>;
-  runs: Runs & Waiters;
+  runs: Runs & Waiters & SignalWaiters;
   sweeps: Sweeps;
   crons: Crons;
   waits: Waits;
+  signals: Signals;
   /** Null when no encryption key is set. */
   seal: Seal | null;
+  /** For every request to an address that users name. */
+  outgoing: OutgoingDeps;
   clock: Clock;
   entropy: Entropy;
   timer: Timer;
@@ -66,20 +72,26 @@ export function compose(env: Env, configs: readonly FunctionConfig[], overrides:
   const clock = overrides.clock ?? systemClock;
   const apps = overrides.apps ?? d1Apps(env.DB);
   const own = { environment: environment(config), configs };
+  const outgoing: OutgoingDeps = {
+    fetch: (request) => fetch(request),
+    allowsPrivate: config.allowsPrivate,
+  };
   return {
     config,
     environment: own.environment,
     store: d1Store(env.DB, { retention: config.retentionDays * DAY }),
     apps,
     functions: createRegistry(apps, own, clock),
-    network: appNetwork(env, { fetch: (request) => fetch(request), allowsPrivate: config.allowsPrivate }),
     events: queueSender(env.EVENTS),
     dead: queueSender(env.DEAD),
     runs: objectRuns(env),
     sweeps: objectSweeps(env),
     crons: objectCrons(env),
     waits: objectWaits(env),
+    signals: objectSignals(env),
     seal: config.encryptionKey === null ? null : aesSeal(config.encryptionKey, entropy),
+    outgoing,
+    network: appNetwork(env, outgoing),
     clock,
     entropy,
     timer: systemTimer,

@@ -1,6 +1,7 @@
 /** The Worker's bindings, and its settings parsed once. */
 import * as z from 'zod';
 import { parseDuration } from './lib/duration.ts';
+import { MINUTE } from './lib/time.ts';
 import { limits } from './protocol/limits.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from './protocol/message.ts';
 
@@ -13,6 +14,7 @@ export interface Env {
   SWEEPER: DurableObjectNamespace;
   CRON: DurableObjectNamespace;
   WAITS: DurableObjectNamespace;
+  SIGNALS: DurableObjectNamespace;
   /** `1` opens everything: no keys are asked for. For local development only. */
   STEPWELL_DEV?: string;
   /** Event keys, separated by commas. */
@@ -31,6 +33,8 @@ export interface Env {
   STEPWELL_RETRY_INTERVAL?: string;
   /** Longest execution of one step, default `2h` (ST-11). */
   STEPWELL_STEP_RUNTIME?: string;
+  /** Longest wait for the answer to a request that the engine makes for a step, at most 2 hours; default `15m` (SF-5). */
+  STEPWELL_FETCH_TIMEOUT?: string;
   /** `1`: private, loopback and link-local addresses may be called too, and plain http, as always in local development (SF-10, AP-28). */
   STEPWELL_ALLOW_PRIVATE?: string;
   /** How long events and runs are kept, in days; default 30 (EVT-38). */
@@ -66,6 +70,9 @@ const settings = z.object({
   STEPWELL_MAX_STEPS: count.default(limits.stepsPerRun),
   STEPWELL_RETRY_INTERVAL: duration.optional(),
   STEPWELL_STEP_RUNTIME: duration.default(limits.stepRuntime),
+  STEPWELL_FETCH_TIMEOUT: duration
+    .refine((ms) => ms <= limits.stepRuntime, { error: 'expected at most 2 hours' })
+    .default(15 * MINUTE),
   STEPWELL_ALLOW_PRIVATE: switchedOn.default(false),
   STEPWELL_RETENTION_DAYS: count.default(30),
 });
@@ -82,6 +89,7 @@ export interface Config {
   /** Null: the default table. */
   retryInterval: number | null;
   stepRuntime: number;
+  fetchTimeout: number;
   /** Addresses that are not public may be called. */
   allowsPrivate: boolean;
   retentionDays: number;
@@ -107,6 +115,7 @@ export function parseConfig(env: Partial<Env>): Config {
     maxSteps: set.STEPWELL_MAX_STEPS,
     retryInterval: set.STEPWELL_RETRY_INTERVAL ?? null,
     stepRuntime: set.STEPWELL_STEP_RUNTIME,
+    fetchTimeout: set.STEPWELL_FETCH_TIMEOUT,
     allowsPrivate: set.STEPWELL_DEV || set.STEPWELL_ALLOW_PRIVATE,
     retentionDays: set.STEPWELL_RETENTION_DAYS,
   };

@@ -5,6 +5,7 @@
 import type { EventView, StoredEvent } from './protocol/event.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import type { SkippedTicks } from './protocol/rpc.ts';
+import type { SentSignal, SignalWait } from './protocol/signal.ts';
 import type { Wait } from './protocol/wait.ts';
 import type {
   RunCheck,
@@ -203,6 +204,26 @@ export interface Waiters {
   resume(runId: string, key: string, event: StoredEvent): Promise<'taken' | 'gone'>;
   /** By an event (CX group). A repeat changes nothing. */
   cancel(runId: string): Promise<unknown>;
+}
+
+/** The objects that know which run waits for which signal: one run at most for each signal of an environment (WS-1). */
+export interface Signals {
+  /** Durable when it resolves; a repeat changes nothing. `taken`: another run waits, and this wait is to fail then. */
+  listen(wait: SignalWait): Promise<'listening' | 'taken'>;
+  /** Answers the run that gets it, null when none waits; the signal is nobody's then. A repeat changes nothing. */
+  send(env: string, signal: string, sent: SentSignal): Promise<string | null>;
+  /** The deadline of a wait has passed: what it got before that, if anything; ends the wait. */
+  expire(env: string, signal: string, runId: string, key: string): Promise<StepAnswer | null>;
+  /** The run wants it no more. */
+  drop(env: string, signal: string, runId: string, key: string): Promise<void>;
+}
+
+/** The runs, as the signals see them. */
+export interface SignalWaiters {
+  /** The answer to a step, told once: so `gone` means that this run has not had it, nor will. */
+  tell(runId: string, key: string, answer: StepAnswer): Promise<'taken' | 'gone'>;
+  /** Whether the run still waits for what it has asked for under this key. */
+  awaits(runId: string, key: string): Promise<boolean>;
 }
 
 /** The functions of an environment at one moment. */

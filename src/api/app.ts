@@ -13,6 +13,7 @@ import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
 import { registerRoutes } from './register.ts';
 import { runRoutes } from './runs.ts';
+import { signalRoutes } from './signals.ts';
 
 export function api(deps: ApiDeps): Hono<ApiEnv> {
   const { dev } = deps.keys;
@@ -27,6 +28,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', appRoutes(deps));
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
+  app.route('/', signalRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
     deps.log.error('api: a request failed', { method: c.req.method, error });

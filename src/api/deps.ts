@@ -3,16 +3,18 @@ import type { Context } from 'hono';
 import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
 import type { SyncDeps } from '../registry/sync.ts';
-import type { Clock, Log, Runs, Seal, Store } from '../ports.ts';
+import type { Clock, Entropy, Log, Runs, Seal, Signals, Store } from '../ports.ts';
 
 export interface ApiDeps extends SyncDeps {
   keys: KeyConfig;
   intake: IntakeDeps;
   store: Store;
   runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
+  signals: Pick<Signals, 'send'>;
   /** Null when the deployment has no encryption key. */
   seal: Pick<Seal, 'open'> | null;
   clock: Clock;
+  entropy: Entropy;
   log: Log;
   version: string;
   /** The environment that this deployment is. */

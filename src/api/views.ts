@@ -6,6 +6,7 @@ import type { RunTrace, RunView, StepTrace, Waiting, Failure } from '../protocol
 import { accountUuid, environmentUuid, functionUuid } from '../protocol/uuids.ts';
 import type { EventRecord, RunRecord } from '../ports.ts';
 import { rfc3339 } from './answer.ts';
+import { tokensOf } from './tokens.ts';
 import type { ApiDeps } from './deps.ts';
 
 /** With what is sealed in it opened. A seal that cannot be opened hides what it seals and nothing else. */
@@ -83,11 +84,13 @@ export function traceView(trace: RunTrace) {
 }
 
 function stepView(step: StepTrace) {
-  const { id, name, op, status, attempts, late, output, error } = step;
+  const { id, name, op, tool, status, attempts, late, input, output, error } = step;
   return {
     id,
     name,
     op,
+    /** Of our own making, like `input` and `tokens`: which tool of the SDK, where it is not `step.run`. */
+    tool,
     status,
     attempts,
     started_at: rfc3339(step.startedAt),
@@ -95,9 +98,16 @@ function stepView(step: StepTrace) {
     failures: step.failures.map(failureView),
     late_answers: late,
     waiting: step.waiting && waitingView(step.waiting),
+    input,
+    tokens: isAi(tool) ? tokensOf(output) : null,
     output,
     error,
   };
+}
+
+/** AI-8, AIO-2. */
+function isAi(tool: StepTrace['tool']): boolean {
+  return tool === 'step.ai.infer' || tool === 'step.ai.wrap';
 }
 
 function failureView({ attempt, at, error }: Failure) {

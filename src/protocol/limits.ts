@@ -10,6 +10,9 @@ const MB = 1024 * KB;
 export const limits = {
   /** Characters (code points) of an event name (EVT-3, TR-20). */
   eventName: 256,
+  /** Characters of a signal's name, and UTF-16 units of its data as JSON. */
+  signalName: 1_024,
+  signalText: 600_000,
   /** Characters of an event's own id (EVT-16). */
   eventId: 256,
   /** One event, and the raw body of one request (EVT, EA-11, LM-7). */
@@ -41,6 +44,8 @@ export const limits = {
   /** One step's or the function's output; everything a run holds; steps in a run (LM-3 to LM-5). */
   outputBytes: 4 * MB,
   stateBytes: 32 * MB,
+  /** Characters of what a step was given that its trace shows; longer is left out. */
+  inputText: 256 * KB,
   stepsPerRun: 1_000,
   /** One execution of a step, and of the code between two steps (LM-2, ST-11). */
   stepRuntime: 2 * HOUR,

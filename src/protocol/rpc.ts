@@ -1,6 +1,7 @@
 /** The calls that the objects answer. Arguments are parsed by the object; results are plain data. */
 import type { StoredEvent } from './event.ts';
 import type { RunCheck, RunEnding, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
+import type { SentSignal, SignalWait } from './signal.ts';
 import type { Wait } from './wait.ts';
 
 /** One object per run, named by its run id. */
@@ -12,6 +13,8 @@ export interface RunRpc {
   check(): Promise<RunCheck>;
   resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'>;
   answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'>;
+  /** Whether the run still waits for what it has asked for under this key. */
+  awaits(key: string): Promise<boolean>;
   purge(): Promise<void>;
 }
 
@@ -28,6 +31,15 @@ export interface WaitsRpc {
   /** Rejects when the history cannot be read: to be repeated then. */
   expire(runId: string, key: string): Promise<StoredEvent | null>;
   drop(runId: string, keys: string[]): Promise<void>;
+}
+
+/** One object per environment and signal: `Signals` (src/ports.ts) for that signal. */
+export interface SignalsRpc {
+  /** Rejects when a run that is in the way cannot be asked: to be repeated then. */
+  listen(wait: SignalWait): Promise<'listening' | 'taken'>;
+  send(sent: SentSignal): Promise<string | null>;
+  expire(runId: string, key: string): Promise<StepAnswer | null>;
+  drop(runId: string, key: string): Promise<void>;
 }
 
 /** One object per environment: the timers of its cron functions. */

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
+import type { Op, StepTool } from './op.ts';
 import { storedEvent } from './event.ts';
 import { runFlow } from './flow.ts';
 
@@ -81,10 +82,12 @@ export interface Failure {
 
 /** What a step or a run waits for now, in words and in figures: the answer to "why has this not run?". */
 export interface Waiting {
-  reason: 'start' | 'sleep' | 'retry' | 'event' | 'invoke';
-  /** Name of the awaited event and its condition, or id of the invoked function. */
+  reason: 'start' | 'sleep' | 'retry' | 'event' | 'signal' | 'invoke';
+  /** Name of the awaited event and its condition, name of the signal, or id of the invoked function. */
   what?: string;
   condition?: string;
+  /** Further events, any of which will do too. */
+  or?: { what: string; condition?: string }[];
   /** When it ends by itself. */
   until: number;
 }
@@ -92,7 +95,9 @@ export interface Waiting {
 export interface StepTrace {
   id: string;
   name: string;
-  op: 'StepRun' | 'Sleep' | 'WaitForEvent' | 'InvokeFunction';
+  op: Exclude<Op['op'], 'StepError'>;
+  /** Null for `step.run`, and for what is not run. */
+  tool: StepTool | null;
   status: 'Running' | 'Waiting' | 'Completed' | 'Failed';
   /** Attempts made or under way, from 1. */
   attempts: number;
@@ -102,6 +107,8 @@ export interface StepTrace {
   /** Answers of attempts that were no longer current, refused. */
   late: number;
   waiting: Waiting | null;
+  /** What it was given, where that is kept: the request of an inference, the arguments of a wrapped call. */
+  input: Json;
   output: Json;
   error: SerializedError | null;
 }

@@ -14,7 +14,7 @@
 import { never } from '../lib/never.ts';
 import { handlerReturned, handlerThrew, entryOverdue, parked } from './handler.ts';
 import { cancelled, isTooLate } from './finish.ts';
-import { acknowledged, answered, askAgain } from './asks.ts';
+import { acknowledged, answered, askAgain, expired } from './asks.ts';
 import { entryDue, started, watchdog } from './entry.ts';
 import type { RunState } from './state.ts';
 import { began, reported, stepDue, stepOverdue } from './steps.ts';
@@ -39,9 +39,11 @@ export function apply(state: RunState | null, input: RunInput, now: number): Tra
     case 'cancelled':
       return cancelled(state, now);
     case 'acknowledged':
-      return acknowledged(state, input.key);
+      return acknowledged(state, input.key, now);
     case 'answered':
       return answered(state, input, now);
+    case 'expired':
+      return expired(state, input.key, now);
     case 'askAgain':
       return askAgain(state, now);
     case 'entryDue':

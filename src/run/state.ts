@@ -6,7 +6,7 @@
  *
  * One writer: the run's object. `apply` only reads the state; `commit` (commit.ts) is the only place that changes it.
  */
-import type { Op } from '../protocol/op.ts';
+import type { EventCondition, Op, StepTool, WaitForSignal } from '../protocol/op.ts';
 import type { Failure, RunParent, RunStatus } from '../protocol/run.ts';
 
 /** Frozen when the run starts (FN-11); later deploys change nothing of it. */
@@ -58,6 +58,7 @@ interface StepBase {
   id: string;
   name: string;
   op: Exclude<Op['op'], 'StepError'>;
+  tool?: StepTool;
   /** Row number in the journal: the order in which steps were first reported. */
   seq: number;
   startedAt: number;
@@ -71,7 +72,8 @@ interface StepBase {
  * many steps were settled at that moment; what these have got of events, this one does not get again.
  */
 export type Ask =
-  | { for: 'event'; event: string; expression: string | null; since: number | null; after: number }
+  | ({ for: 'event'; since: number | null; after: number; or?: EventCondition[] } & EventCondition)
+  | ({ for: 'signal' } & Pick<WaitForSignal, 'signal' | 'conflict'>)
   | { for: 'run'; functionId: string };
 
 /**
@@ -99,6 +101,9 @@ export interface Executing {
   name: string;
   attempt: number;
   since: number;
+  tool?: StepTool;
+  /** What it was given, for its trace: JSON text. */
+  input?: string;
 }
 
 /** `unknown` after a restart; `parked` when everything that the handler waits for is a timer of ours. */
@@ -137,9 +142,23 @@ export function openAsk({ steps }: RunState, id: string): Ask | undefined {
   return step?.state === 'waiting' ? step.ask : undefined;
 }
 
+/** Under which keys a waiting step has asked: its id, and for further events of the same wait the id with a number. */
+export function askKeys(id: string, ask: Ask | undefined): string[] {
+  if (ask === undefined) return [];
+  const further = ask.for === 'event' ? (ask.or ?? []) : [];
+  return [id, ...further.map((_, n) => `${id}.${n + 1}`)];
+}
+
+/** The step that asks under this key. */
+export function askingStep({ steps }: RunState, key: string): Step | undefined {
+  return steps.get(key) ?? steps.get(key.replace(/\.\d+$/, ''));
+}
+
 /** Whether the timer of a waiting step counts: not while it executes, or is asked for. */
-export function isTimed({ live }: RunState, id: string): boolean {
-  return !live.steps.has(id) && !live.asks.has(id);
+export function isTimed(state: RunState, id: string): boolean {
+  const { steps, asks } = state.live;
+  if (steps.has(id) || asks.has(id)) return false;
+  return asks.size === 0 || !askKeys(id, openAsk(state, id)).some((key) => asks.has(key));
 }
 
 /** When the run is out of time (TO-5). */

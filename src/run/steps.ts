@@ -12,6 +12,7 @@ import {
   afterStep,
   changed,
   failedForGood,
+  given,
   goOn,
   isCancelDue,
   isOneTooMany,
@@ -19,27 +20,24 @@ import {
   settlement,
   stepBase,
   stepLimit,
+  toolOf,
   type StepBase,
 } from './settle.ts';
 import { currentAttempt, isTimed, type Run, type RunState, type WaitingStep } from './state.ts';
-import { nothing, type Changes, type Transition } from './transition.ts';
+import { nothing, type Changes, type RunInput, type Transition } from './transition.ts';
 
-interface Begin {
-  id: string;
-  name: string;
-  attempt: number;
-  recorded?: boolean;
-}
+type Begin = Omit<Extract<RunInput, { type: 'began' }>, 'type'>;
 
 /** Refused after a cancellation, for a step that has its outcome or executes, and for an attempt that is not the current one. */
-export function began(state: RunState, { id, name, attempt, recorded }: Begin, now: number): Transition {
+export function began(state: RunState, { recorded, ...begin }: Begin, now: number): Transition {
+  const { id, name, attempt } = begin;
   if (state.run.cancelAt !== null || state.live.steps.has(id) || currentAttempt(state, id) !== attempt)
     return nothing;
   if (isOneTooMany(state, id)) return stepLimit(state, now);
-  const changes: Changes = { began: { id, name, attempt, since: now }, live: executing(state.live, now) };
+  const changes: Changes = { began: { ...begin, since: now }, live: executing(state.live, now) };
   if (recorded !== true || state.steps.has(id)) return { changes, effects: [] };
   // As if it had failed before its first attempt and were due: after a crash it begins again by itself.
-  const base = stepBase(state, { id, name, op: 'StepRun' }, now);
+  const base = { ...stepBase(state, { id, name, op: 'StepRun' }, now), ...toolOf(begin) };
   return {
     changes: { ...changes, step: { step: { ...base, state: 'waiting', attempt: 0, due: now } } },
     effects: [],
@@ -56,6 +54,7 @@ export function reported(state: RunState, op: Op, now: number): Transition {
     case 'Sleep':
       return sleeps(state, op, now);
     case 'WaitForEvent':
+    case 'WaitForSignal':
     case 'InvokeFunction':
       return asks(state, op, now);
     default:
@@ -76,7 +75,7 @@ function succeeded(state: RunState, op: StepRun, now: number): Transition {
     return failedForGood(state, op, tooLarge('StepOutputTooLarge', "the step's output", size), now);
   }
   const step = settle(state, op, true, size, now);
-  return goOn(state, { step: { step, data: op.data }, stopped: op.id }, now);
+  return goOn(state, { step: { step, data: op.data, ...given(state, op.id) }, stopped: op.id }, now);
 }
 
 /** Tried again later, or settled with its error when no attempt is left. */
@@ -90,7 +89,7 @@ function failed(state: RunState, op: StepError, now: number): Transition {
     attempt: op.attempt + 1,
     due: retryAt(state.config, op.id, op.attempt, now, op.retryAfter),
   };
-  const changes: Changes = { step: { step }, stopped: op.id };
+  const changes: Changes = { step: { step, ...given(state, op.id) }, stopped: op.id };
   if (isCancelDue(state, op.id)) return finish(state, state.run, 'Cancelled', 'null', now, changes);
   const run = progress(state.run);
   const live = afterStep(state, op.id, now);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { createWorker } from '../../src/engine.ts';
 import { parseConfig, type Env } from '../../src/env.ts';
-import type { Crons, Waits } from '../../src/ports.ts';
+import type { Crons, Signals, Waits } from '../../src/ports.ts';
 import type { App } from '../../src/registry/check.ts';
 import { TestMessage } from '../dispatch/world.ts';
 import { idAt, stored } from '../ingest/world.ts';
@@ -42,6 +42,7 @@ function engine(config = parseConfig(settings)) {
       sweeps: { arm },
       crons,
       waits,
+      signals: w.signals as unknown as Signals,
       timer: timers.start,
     },
   );
@@ -141,6 +142,23 @@ describe('the sweeper', () => {
 
 describe('settings', () => {
   const bad = { STEPWELL_MAX_STEPS: 'secret-value' } as unknown as Env;
+
+  test.each([
+    [{}, 15, false],
+    [{ STEPWELL_FETCH_TIMEOUT: '2h' }, 120, false],
+    [{ STEPWELL_ALLOW_PRIVATE: '1' }, 15, true],
+    [{ STEPWELL_ALLOW_PRIVATE: '0' }, 15, false],
+    [{ STEPWELL_DEV: '1' }, 15, true],
+  ])(
+    '%j: requests wait %i minutes, private addresses may be called: %j (SF-5, SF-10)',
+    (set, minutes, allows) => {
+      expect(parseConfig(set)).toMatchObject({ fetchTimeout: minutes * 60_000, allowsPrivate: allows });
+    },
+  );
+
+  test.each(['2h1s', '0s', 'soon'])('STEPWELL_FETCH_TIMEOUT=%s is refused (SF-5)', (text) => {
+    expect(() => parseConfig({ STEPWELL_FETCH_TIMEOUT: text })).toThrow('STEPWELL_FETCH_TIMEOUT: expected');
+  });
 
   test('that are bad answer 500 on every route in words, and are logged once', async () => {
     const w = apiWorld();

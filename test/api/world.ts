@@ -4,8 +4,9 @@ import type { ApiDeps } from '../../src/api/deps.ts';
 import { appNetwork } from '../../src/call/network.ts';
 import { environment } from '../../src/keys/access.ts';
 import { signatures } from '../../src/keys/sign.ts';
-import type { Crons } from '../../src/ports.ts';
+import type { Crons, Signals } from '../../src/ports.ts';
 import type { RunView } from '../../src/protocol/run.ts';
+import type { SentSignal } from '../../src/protocol/signal.ts';
 import { idAt, NOW } from '../ingest/world.ts';
 import { dispatchWorld } from '../dispatch/world.ts';
 
@@ -22,9 +23,20 @@ class MemoryCrons implements Pick<Crons, 'sync'> {
   }
 }
 
+/** One run waits for each of these signals; what was sent is written down. */
+class MemorySignals implements Pick<Signals, 'send'> {
+  readonly waiting = new Map<string, string>();
+  readonly sent: { env: string; signal: string; sent: SentSignal }[] = [];
+
+  async send(env: string, signal: string, sent: SentSignal): Promise<string | null> {
+    this.sent.push({ env, signal, sent });
+    return this.waiting.get(signal) ?? null;
+  }
+}
+
 export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
   const dev = keys.dev === true;
-  const base = dispatchWorld(undefined, environment({ dev }));
+  const base = { ...dispatchWorld(undefined, environment({ dev })), signals: new MemorySignals() };
   const crons = new MemoryCrons();
   /** What the apps answer. */
   const answers = {

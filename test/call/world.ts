@@ -6,10 +6,13 @@ import { RunOwner } from '../../durable-objects/owner.ts';
 import { EmbeddedCaller } from '../../src/call/embedded.ts';
 import type { RunHandle } from '../../src/call/caller.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { RunEnding, RunSummary, RunTrace } from '../../src/protocol/run.ts';
+import type { AIGateway, Gateway } from '../../src/protocol/op.ts';
+import type { RunEnding, RunSummary, RunTrace, StepAnswer } from '../../src/protocol/run.ts';
+import type { SentSignal, SignalWait } from '../../src/protocol/signal.ts';
 import type { Wait } from '../../src/protocol/wait.ts';
-import type { Waits } from '../../src/ports.ts';
+import type { Signals, Waits } from '../../src/ports.ts';
 import type { RunConfig } from '../../src/run/state.ts';
+import type { StepOutcome } from '../../src/sdk/execution.ts';
 import { Inngest } from '../../src/sdk/index.ts';
 import type { stepTools } from '../../src/sdk/tools.ts';
 import { copyRows, memoryJournal, noRows, type JournalRows, type MemoryJournal } from '../fakes/journal.ts';
@@ -76,7 +79,11 @@ export class World {
   /** Events that the engine has accepted for the run. */
   readonly emitted: StoredEvent[] = [];
   readonly waits = new RecordedWaits();
+  readonly signals = new RecordedSignals();
   readonly sent: Sent[] = [];
+  /** Requests that the engine was to make for steps; `respond` makes them. */
+  readonly requests: { request: Gateway | AIGateway; isLast: boolean }[] = [];
+  respond: () => Promise<StepOutcome> = () => Promise.reject(new Error('no request is expected'));
   /** What the engine logged; nothing, unless the journal is broken. */
   readonly errors: string[] = [];
   /** How often the handler was entered. */
@@ -220,6 +227,7 @@ export class World {
         this.#told(ending);
       },
       waits: this.waits,
+      signals: this.signals,
       emit: async (emitted) => void this.emitted.push(emitted),
       abort: () => {
         life.lost = true;
@@ -276,6 +284,14 @@ export class World {
       find: () => (this.isListed ? { fn, appId: 'app' } : undefined),
       reqArgs: [],
       clock: { now: () => this.now },
+      signal: async (sent, { signal }) => {
+        this.signals.sent.push({ signal, ...sent });
+        return this.signals.receiver;
+      },
+      request: (request, isLast) => {
+        this.requests.push({ request, isLast });
+        return this.respond();
+      },
       send: async (events, { seed, at }) => {
         this.sent.push({ events, seed, at });
         return { ids: events.map((_, n) => `${seed}:${n}`) };
@@ -316,6 +332,34 @@ class RecordedWaits implements Pick<Waits, 'listen' | 'expire' | 'drop'> {
 
   async drop(_env: string, _name: string, _runId: string, keys: string[]): Promise<void> {
     this.droppedKeys.push(...keys);
+  }
+}
+
+/** The same for signals. */
+class RecordedSignals implements Pick<Signals, 'listen' | 'expire' | 'drop'> {
+  readonly listening: SignalWait[] = [];
+  readonly expired: string[] = [];
+  readonly dropped: string[] = [];
+  readonly sent: (SentSignal & { signal: string })[] = [];
+  /** Whether another run waits. */
+  isTaken = false;
+  /** Who gets what is sent. */
+  receiver: string | null = null;
+  /** What came in time. */
+  inTime: StepAnswer | null = null;
+
+  async listen(wait: SignalWait): Promise<'listening' | 'taken'> {
+    this.listening.push(wait);
+    return this.isTaken ? 'taken' : 'listening';
+  }
+
+  async expire(_env: string, signal: string): Promise<StepAnswer | null> {
+    this.expired.push(signal);
+    return this.inTime;
+  }
+
+  async drop(_env: string, signal: string): Promise<void> {
+    this.dropped.push(signal);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { Message } from '../../src/dispatch/delivery.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { Runs, Waiters, Waits } from '../../src/ports.ts';
+import type { Runs, SignalWaiters, Waiters, Waits } from '../../src/ports.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type {
   RunCheck,
@@ -16,7 +16,7 @@ import type {
 import { createRegistry } from '../../src/registry/registry.ts';
 import { world } from '../ingest/world.ts';
 
-class MemoryRuns implements Runs, Waiters {
+class MemoryRuns implements Runs, Waiters, SignalWaiters {
   /** Every call, repeats included. */
   calls: RunStart[] = [];
   started = new Map<string, RunStart>();
@@ -70,6 +70,12 @@ class MemoryRuns implements Runs, Waiters {
     if (this.unreachable.has(runId)) throw new Error('secret-value');
     this.answers.push({ runId, key, answer });
     return 'taken';
+  }
+  async tell(): Promise<'gone'> {
+    return 'gone';
+  }
+  async awaits(): Promise<boolean> {
+    return false;
   }
   async resume(): Promise<'gone'> {
     return 'gone';

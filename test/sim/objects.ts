@@ -87,6 +87,7 @@ export class RunObjects {
       trace: () => call((owner) => owner.trace()),
       resume: (key, event) => call((owner) => owner.resume(key, event)),
       answer: (key, answer) => call((owner) => owner.answer(key, answer)),
+      awaits: (key) => call((owner) => owner.awaits(key)),
       check: () => call((owner) => owner.check()),
       purge: () => call((owner) => owner.purge()),
     };
@@ -153,6 +154,7 @@ export class RunObjects {
         expire: (...wait) => this.#under(object, () => waits.expire(...wait)),
         drop: (...given) => this.#under(object, () => waits.drop(...given)),
       },
+      signals: { listen: never, expire: never, drop: never },
       emit: (event) => this.#under(object, () => this.#deps.emit(event)),
       report: (ending) => this.#report(object, life, ending),
       abort: () => life.die(),
@@ -189,6 +191,8 @@ export class RunObjects {
       clock: this.#world.clock,
       open: (views) => views.map(({ name, data, ts }) => ({ name, data, ts })),
       seal: never,
+      request: never,
+      signal: never,
       reqArgs: [],
     });
     const lives = () => {

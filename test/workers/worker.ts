@@ -118,6 +118,6 @@ export const apps = [
   ...examples,
 ];
 
-export const { Run, Sweeper, Cron, Waits } = durableObjects({ apps });
+export const { Run, Sweeper, Cron, Waits, Signals } = durableObjects({ apps });
 
 export default createWorker({ apps });
