@@ -150,10 +150,9 @@ export const runFlow = z.object({
   score: z.number(),
   ...asksOfStart,
 });
-export type RunFlow = z.infer<typeof runFlow>;
 
 /** All that flow control asks of one event for one function, its keys evaluated; an empty one asks nothing. */
-export const asks = z.object({
+const asks = z.object({
   batch: keyValue.optional(),
   debounce: keyValue.optional(),
   idempotency: keyValue.optional(),
