@@ -5,6 +5,7 @@ import type { EmbeddedCode } from '../src/call/embedded.ts';
 import { callGateway } from '../src/call/gateway.ts';
 import { acceptEvents } from '../src/ingest/accept.ts';
 import { acceptInternal } from '../src/ingest/internal.ts';
+import { signatures } from '../src/keys/sign.ts';
 import { isSealed, unseal } from '../src/keys/unseal.ts';
 import { limits } from '../src/protocol/limits.ts';
 import { parseDuration } from '../src/lib/duration.ts';
@@ -82,7 +83,8 @@ function runDeps(env: Env, known: FunctionConfig[], codes: Map<string, EmbeddedC
     timer: parts.timer,
     log: parts.log,
     freeze: async ({ env: environment, functionId, startAt, registry }) => {
-      const config = (await parts.functions.find(environment, functionId, registry))?.config;
+      const found = await parts.functions.find(environment, functionId, registry);
+      const config = found?.config;
       const { start, finish } = config?.timeouts ?? {};
       return {
         maxAttempts: (config?.retries ?? limits.retriesDefault) + 1,
@@ -92,9 +94,14 @@ function runDeps(env: Env, known: FunctionConfig[], codes: Map<string, EmbeddedC
         cancelOn: (config?.cancel ?? []).map((one) => cancellation(one, startAt)),
         startWithin: start === undefined ? null : parseDuration(start),
         finishWithin: finish === undefined ? null : parseDuration(finish),
+        ...(found?.app == null ? {} : { remote: true }),
       };
     },
     find: (functionId) => codes.get(functionId),
+    registered: (...wanted) => parts.functions.find(...wanted),
+    network: parts.network,
+    kind: parts.config.dev ? 'dev' : 'cloud',
+    sign: signatures(parts.config, parts.clock).sign,
     reqArgs: [undefined, env],
     send: async (events, { runId, ...from }) => ({
       ids: await acceptEvents(intake, events, { ...from, source: { kind: 'run', id: runId } }),

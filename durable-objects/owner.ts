@@ -13,11 +13,14 @@ import type { SerializedError } from '../src/protocol/error.ts';
 import { eventView, type StoredEvent } from '../src/protocol/event.ts';
 import { SECOND } from '../src/lib/time.ts';
 import type { Memo } from '../src/protocol/op.ts';
-import type { RunRpc } from '../src/protocol/rpc.ts';
+import type { RemoteRunRpc, RunRpc } from '../src/protocol/rpc.ts';
 import {
   runStart,
+  type Checkpoint,
+  type CheckpointResult,
   type RunCheck,
   type RunEnding,
+  type RunSnapshot,
   type RunStart,
   type RunTrace,
   type RunView,
@@ -97,7 +100,7 @@ type FrozenConfig = Omit<
   'runId' | 'env' | 'functionId' | 'eventIds' | 'eventBytes' | 'queuedAt' | 'parent'
 >;
 
-export class RunOwner implements RunRpc, RunHandle {
+export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
   readonly #deps: OwnerDeps;
   readonly #journal: JournalPort;
   readonly #caller: Caller;
@@ -187,6 +190,16 @@ export class RunOwner implements RunRpc, RunHandle {
     return step?.state === 'waiting' && step.ask !== undefined;
   }
 
+  async checkpoint(env: string, checkpoint: Checkpoint): Promise<CheckpointResult | null> {
+    return (this.#isIn(env) && this.#caller.checkpoint?.(checkpoint)) || null;
+  }
+
+  async snapshot(env: string): Promise<RunSnapshot | 'ended' | null> {
+    if (!this.#isIn(env)) return null;
+    if (this.state?.run.end != null) return 'ended';
+    return (await this.#caller.snapshot?.()) ?? null;
+  }
+
   async purge(): Promise<void> {
     if (this.state?.run.end === null) return;
     this.state = null;
@@ -207,8 +220,8 @@ export class RunOwner implements RunRpc, RunHandle {
     }
   }
 
-  feed(input: RunInput): void {
-    this.#feedAll([input]);
+  feed(...inputs: RunInput[]): void {
+    this.#feedAll(inputs);
   }
 
   events(): StoredEvent[] {
@@ -266,6 +279,10 @@ export class RunOwner implements RunRpc, RunHandle {
       default:
         never(effect);
     }
+  }
+
+  #isIn(env: string): boolean {
+    return this.state?.config.env === env;
   }
 
   /** If this is lost, the sweep asks the object instead: the run's row in the index stays open until it is told. */

@@ -21,6 +21,7 @@ import type {
   Entropy,
   Log,
   Registry,
+  RemoteRuns,
   Runs,
   Seal,
   Sender,
@@ -47,6 +48,7 @@ export interface Parts {
   events: Sender<EventsMessage>;
   dead: Sender<DeadMessage>;
   runs: Runs & Waiters & SignalWaiters;
+  remoteRuns: RemoteRuns;
   sweeps: Sweeps;
   crons: Crons;
   waits: Waits;
@@ -71,6 +73,7 @@ export function compose(env: Env, configs: readonly FunctionConfig[], overrides:
   const entropy = overrides.entropy ?? systemEntropy;
   const clock = overrides.clock ?? systemClock;
   const apps = overrides.apps ?? d1Apps(env.DB);
+  const runs = objectRuns(env);
   const own = { environment: environment(config), configs };
   const outgoing: OutgoingDeps = {
     fetch: (request) => fetch(request),
@@ -84,7 +87,8 @@ export function compose(env: Env, configs: readonly FunctionConfig[], overrides:
     functions: createRegistry(apps, own, clock),
     events: queueSender(env.EVENTS),
     dead: queueSender(env.DEAD),
-    runs: objectRuns(env),
+    runs,
+    remoteRuns: runs,
     sweeps: objectSweeps(env),
     crons: objectCrons(env),
     waits: objectWaits(env),

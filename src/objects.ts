@@ -3,16 +3,16 @@ import type { Env } from './env.ts';
 import { chunks } from './lib/chunks.ts';
 import { sha256Hex } from './lib/hash.ts';
 import { utf8Length } from './lib/json.ts';
-import type { Crons, Runs, Signals, SignalWaiters, Sweeps, Waiters, Waits } from './ports.ts';
+import type { Crons, RemoteRuns, Runs, Signals, SignalWaiters, Sweeps, Waiters, Waits } from './ports.ts';
 import { limits } from './protocol/limits.ts';
-import type { CronRpc, RunRpc, SignalsRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
+import type { CronRpc, RemoteRunRpc, RunRpc, SignalsRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
 import type { Wait } from './protocol/wait.ts';
 
 const TRIES = 3;
 
-export function objectRuns(env: Env): Runs & Waiters & SignalWaiters {
+export function objectRuns(env: Env): Runs & Waiters & SignalWaiters & RemoteRuns {
   // The platform's mapped stub types cannot take recursive JSON in; what the class implements is said here instead.
-  const run = (runId: string) => env.RUN.get(env.RUN.idFromName(runId)) as unknown as RunRpc;
+  const run = (runId: string) => env.RUN.get(env.RUN.idFromName(runId)) as unknown as RunRpc & RemoteRunRpc;
   return {
     start: (start) => retrying(() => run(start.runId).start(start)),
     cancel: (runId) => retrying(() => run(runId).cancel()),
@@ -22,6 +22,8 @@ export function objectRuns(env: Env): Runs & Waiters & SignalWaiters {
     answer: (runId, key, answer) => retrying(() => run(runId).answer(key, answer)),
     tell: (runId, key, answer) => run(runId).answer(key, answer),
     awaits: (runId, key) => retrying(() => run(runId).awaits(key)),
+    checkpoint: (runId, name, checkpoint) => retrying(() => run(runId).checkpoint(name, checkpoint)),
+    snapshot: (runId, name) => retrying(() => run(runId).snapshot(name)),
     check: (runId) => retrying(() => run(runId).check()),
     purge: (runId) => retrying(() => run(runId).purge()),
   };

@@ -8,8 +8,11 @@ import type { SkippedTicks } from './protocol/rpc.ts';
 import type { SentSignal, SignalWait } from './protocol/signal.ts';
 import type { Wait } from './protocol/wait.ts';
 import type {
+  Checkpoint,
+  CheckpointResult,
   RunCheck,
   RunEnding,
+  RunSnapshot,
   RunStart,
   RunStatus,
   RunSummary,
@@ -224,6 +227,13 @@ export interface SignalWaiters {
   tell(runId: string, key: string, answer: StepAnswer): Promise<'taken' | 'gone'>;
   /** Whether the run still waits for what it has asked for under this key. */
   awaits(runId: string, key: string): Promise<boolean>;
+}
+
+/** The run objects, as remote code sees its own runs. Null: no such run in the environment. */
+export interface RemoteRuns {
+  /** Steps that it has run in the course of a call. A repeat changes nothing. */
+  checkpoint(runId: string, env: string, checkpoint: Checkpoint): Promise<CheckpointResult | null>;
+  snapshot(runId: string, env: string): Promise<RunSnapshot | 'ended' | null>;
 }
 
 /** The functions of an environment at one moment. */

@@ -12,6 +12,7 @@ import { eventRoutes } from './events.ts';
 import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
 import { registerRoutes } from './register.ts';
+import { remoteRoutes } from './remote.ts';
 import { runRoutes } from './runs.ts';
 import { signalRoutes } from './signals.ts';
 
@@ -29,6 +30,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
   app.route('/', signalRoutes(deps));
+  app.route('/', remoteRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
     deps.log.error('api: a request failed', { method: c.req.method, error });

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
 import type { SyncDeps } from '../registry/sync.ts';
-import type { Clock, Entropy, Log, Runs, Seal, Signals, Store } from '../ports.ts';
+import type { Clock, Entropy, Log, RemoteRuns, Runs, Seal, Signals, Store } from '../ports.ts';
 
 export interface ApiDeps extends SyncDeps {
   keys: KeyConfig;
@@ -11,6 +11,7 @@ export interface ApiDeps extends SyncDeps {
   store: Store;
   runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
   signals: Pick<Signals, 'send'>;
+  remoteRuns: RemoteRuns;
   /** Null when the deployment has no encryption key. */
   seal: Pick<Seal, 'open'> | null;
   clock: Clock;

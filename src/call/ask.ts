@@ -1,9 +1,11 @@
 /** What a run asks of others, in their words: derived from its stored state, so that asking twice is asking once. */
 import { compile } from '../expr/expression.ts';
-import { bind } from '../expr/wait.ts';
+import { bind, compileWait } from '../expr/wait.ts';
 import { hashUlid } from '../lib/hash.ts';
 import type { JsonObject } from '../lib/json.ts';
+import type { SerializedError } from '../protocol/error.ts';
 import { eventView, type StoredEvent } from '../protocol/event.ts';
+import type { WaitForEvent } from '../protocol/op.ts';
 import type { Wait } from '../protocol/wait.ts';
 import type { EventCondition } from '../protocol/op.ts';
 import type { SignalWait } from '../protocol/signal.ts';
@@ -25,6 +27,17 @@ function cancelWait({ config }: RunState, events: StoredEvent[], key: string): W
     since: began(config, events),
     until: cancel.until,
   };
+}
+
+/** Why the wait could never be answered; null when it can. */
+export function waitProblem(op: WaitForEvent): SerializedError | null {
+  const wrong = [op, ...(op.or ?? [])]
+    .map(({ expression }) => (expression === null ? null : compileWait(expression)))
+    .find((compiled) => compiled?.ok === false);
+  if (wrong?.ok !== false) return null;
+  const { message, position } = wrong.error;
+  const text = `step "${op.name}": ${message} at ${position.line}:${position.column}`;
+  return { name: 'InvalidExpression', message: text };
 }
 
 function eventWait(state: RunState, events: StoredEvent[], key: string): Wait | null {

@@ -6,10 +6,9 @@
  * what may begin (`began`), whose answer counts (`reported`), which handler is current (its entry number).
  */
 import { SECOND } from '../lib/time.ts';
-import { compileWait } from '../expr/wait.ts';
 import { serializeError } from '../protocol/error.ts';
 import { eventView, SEALED, type EventView } from '../protocol/event.ts';
-import type { AIGateway, Gateway, InvokeFunction, Op, StepTool, WaitForEvent } from '../protocol/op.ts';
+import type { AIGateway, Gateway, InvokeFunction, StepTool, WaitForEvent } from '../protocol/op.ts';
 import { readSignal, type SentSignal } from '../protocol/signal.ts';
 import type { Clock } from '../ports.ts';
 import type { RunState } from '../run/state.ts';
@@ -23,8 +22,10 @@ import {
 import { enterFunction } from '../sdk/entry.ts';
 import { NonRetriableError } from '../sdk/errors.ts';
 import type { InngestFunction } from '../sdk/function.ts';
+import { waitProblem } from './ask.ts';
 import type { Call, Caller, RunHandle } from './caller.ts';
-import { inferenceInput } from './gateway.ts';
+import { shownRequest } from './gateway.ts';
+import { toOp, withoutOk } from './outcome.ts';
 
 /** How long the code may take to reach a step that is to be retried; then that attempt has failed (VR-10). */
 const SEARCH = 10 * SECOND;
@@ -120,13 +121,8 @@ export class EmbeddedCaller implements Caller {
 
   /** WE-20: a wait that could never be answered fails the run, and never leaves it hanging. */
   #wait(op: WaitForEvent): void {
-    const wrong = [op, ...(op.or ?? [])]
-      .map(({ expression }) => (expression === null ? null : compileWait(expression)))
-      .find((compiled) => compiled?.ok === false);
-    if (wrong?.ok !== false) return this.#run.feed({ type: 'reported', op });
-    const { message, position } = wrong.error;
-    const text = `step "${op.name}": ${message} at ${position.line}:${position.column}`;
-    const error = { name: 'InvalidExpression', message: text };
+    const error = waitProblem(op);
+    if (error === null) return this.#run.feed({ type: 'reported', op });
     this.#run.feed({ type: 'threw', entry: this.#state().run.entry, error, final: true });
   }
 
@@ -333,18 +329,8 @@ function isRun(kind: ReachedStep['kind']): kind is Extract<ReachedStep['kind'], 
 
 /** What people see of such a step. */
 function shownOf(kind: ReachedStep['kind']): { tool?: StepTool; input?: string } {
-  if (kind.op === 'Gateway') return { tool: 'step.fetch' };
-  if (kind.op === 'AIGateway') return { tool: 'step.ai.infer', input: inferenceInput(kind) };
+  if (kind.op === 'Gateway' || kind.op === 'AIGateway') return shownRequest(kind);
   if (kind.op !== 'StepRun') return {};
   const { tool, input } = kind;
   return { ...(tool === undefined ? {} : { tool }), ...(input === undefined ? {} : { input }) };
-}
-
-function toOp(step: { id: string; name: string; attempt: number }, outcome: StepOutcome): Op {
-  if (outcome.ok) return { op: 'StepRun', ...step, data: outcome.data };
-  return { op: 'StepError', ...step, ...withoutOk(outcome) };
-}
-
-function withoutOk({ error, final, retryAfter }: Extract<StepOutcome, { ok: false }>) {
-  return { error, final, ...(retryAfter === undefined ? {} : { retryAfter }) };
 }

@@ -1,7 +1,7 @@
 /** The requests that the engine makes as steps: `step.fetch` and `step.ai.infer` (SF and AI groups, wire 3.11). */
 import { isObject, type Json } from '../lib/json.ts';
 import { limits } from '../protocol/limits.ts';
-import type { AIGateway, Gateway, When } from '../protocol/op.ts';
+import type { AIGateway, Gateway, StepTool, When } from '../protocol/op.ts';
 import type { StepOutcome } from '../sdk/execution.ts';
 import { callOutside, RequestRefused, type OutgoingDeps } from './outgoing.ts';
 
@@ -60,6 +60,13 @@ async function infer(request: AIGateway, deps: GatewayDeps): Promise<StepOutcome
     return refused('AIGatewayError', answer, !isToBeRepeated(answer.status), reasonIn(value));
   if (value === undefined) return failed(`${hostOf(url)} did not answer with JSON`, false);
   return { ok: true, data: JSON.stringify(value) };
+}
+
+/** What people see of such a step. */
+export function shownRequest(request: Gateway | AIGateway): { tool: StepTool; input?: string } {
+  return request.op === 'Gateway'
+    ? { tool: 'step.fetch' }
+    : { tool: 'step.ai.infer', input: inferenceInput(request) };
 }
 
 /** What a trace shows of an inference (AI-8): no key, no query (AI-7). JSON text. */

@@ -7,6 +7,7 @@
  * written an event counts as undispatched, so everything here may be interrupted and repeated.
  */
 import { SECOND } from '../lib/time.ts';
+import type { SerializedError } from '../protocol/error.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { RunEnding, RunStart } from '../protocol/run.ts';
 import type { Admitted, QueuedRun, Runs, Store, Waits } from '../ports.ts';
@@ -164,8 +165,9 @@ async function refuse(deps: CarryDeps, plans: readonly Plan[], outcomes: Outcome
   for (const { event, starts } of plans) {
     const { internalId, target } = event;
     if (starts.length > 0 || target?.parent === undefined) continue;
-    const message = `the invoked function "${target.functionId}" does not exist`;
-    const data = JSON.stringify({ name: 'NonRetriableError', message });
+    const message = `could not find function with ID: ${target.functionId}`;
+    const refusal: SerializedError = { name: 'NonRetriableError', message, code: 'functionNotFound' };
+    const data = JSON.stringify(refusal);
     try {
       await deps.runs.answer(target.parent.runId, target.parent.key, { ok: false, data });
     } catch (error) {

@@ -47,6 +47,9 @@ export const limits = {
   /** Characters of what a step was given that its trace shows; longer is left out. */
   inputText: 256 * KB,
   stepsPerRun: 1_000,
+  /** One call of an app: what is larger the app fetches (wire 3.9). One answer of an app (wire 3.5). */
+  callBytes: 4 * MB,
+  answerBytes: 8 * MB,
   /** One execution of a step, and of the code between two steps (LM-2, ST-11). */
   stepRuntime: 2 * HOUR,
   /** Longest sleep or wait (SL-4). */

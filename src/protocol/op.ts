@@ -12,6 +12,13 @@ interface OpBase {
   name: string;
   /** Which attempt of the step this is the outcome of, from 0: the fence against late answers. */
   attempt: number;
+  /** The handler goes on as soon as this is settled, whatever else it waits for. */
+  race?: true;
+}
+
+/** A step's callback is not run yet: it wants a call of its own. */
+export interface StepPlanned extends OpBase {
+  op: 'StepPlanned';
 }
 
 /** A step's callback returned; `data` is JSON text. */
@@ -73,7 +80,7 @@ export interface InvokeFunction extends OpBase {
 /** What is asked of others, and answered by them. */
 export type AskOp = WaitForEvent | WaitForSignal | InvokeFunction;
 
-export type Op = StepRun | StepError | Sleep | AskOp;
+export type Op = StepPlanned | StepRun | StepError | Sleep | AskOp;
 
 /** Which tool a step that is run comes from, where that is not `step.run`: for people to see (`opts.type`, wire 3.5). */
 export type StepTool = 'step.sendEvent' | 'step.sendSignal' | 'step.fetch' | 'step.ai.infer' | 'step.ai.wrap';

@@ -1,6 +1,16 @@
 /** The calls that the objects answer. Arguments are parsed by the object; results are plain data. */
 import type { StoredEvent } from './event.ts';
-import type { RunCheck, RunEnding, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
+import type {
+  Checkpoint,
+  CheckpointResult,
+  RunCheck,
+  RunEnding,
+  RunSnapshot,
+  RunStart,
+  RunTrace,
+  RunView,
+  StepAnswer,
+} from './run.ts';
 import type { SentSignal, SignalWait } from './signal.ts';
 import type { Wait } from './wait.ts';
 
@@ -16,6 +26,12 @@ export interface RunRpc {
   /** Whether the run still waits for what it has asked for under this key. */
   awaits(key: string): Promise<boolean>;
   purge(): Promise<void>;
+}
+
+/** `RemoteRuns` (src/ports.ts) of one run. */
+export interface RemoteRunRpc {
+  checkpoint(env: string, checkpoint: Checkpoint): Promise<CheckpointResult | null>;
+  snapshot(env: string): Promise<RunSnapshot | 'ended' | null>;
 }
 
 /** One object for the deployment. */

@@ -121,6 +121,24 @@ export interface RunTrace extends RunView {
   steps: StepTrace[];
 }
 
+/** Steps that remote code has run in the course of one call. */
+export interface Checkpoint {
+  /** Of that call. */
+  requestId: string;
+  generation?: number;
+  /** As the SDK sent them. */
+  ops: unknown;
+}
+
+/** `stale`: that call is not wanted any more, and its code should stop. `bad`: with what is wrong. */
+export type CheckpointResult = { is: 'saved' } | { is: 'stale' } | { is: 'bad'; problem: string };
+
+/** JSON texts: the list of events, and the outcomes of steps by id. */
+export interface RunSnapshot {
+  events: string;
+  steps: string;
+}
+
 /** How a run stands, as told to a sweep. `unknown`: never started here. */
 export type RunCheck =
   | { state: 'unknown' }

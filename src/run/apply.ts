@@ -12,7 +12,7 @@
  *   5. No step begins after the cancellation was asked for.
  */
 import { never } from '../lib/never.ts';
-import { handlerReturned, handlerThrew, entryOverdue, parked } from './handler.ts';
+import { handlerReturned, handlerThrew, entryOverdue, parked, spoke } from './handler.ts';
 import { cancelled, isTooLate } from './finish.ts';
 import { acknowledged, answered, askAgain, expired } from './asks.ts';
 import { entryDue, started, watchdog } from './entry.ts';
@@ -30,6 +30,8 @@ export function apply(state: RunState | null, input: RunInput, now: number): Tra
       return began(state, input, now);
     case 'reported':
       return reported(state, input.op, now);
+    case 'spoke':
+      return spoke(state, input.version);
     case 'returned':
       return input.entry === state.run.entry ? handlerReturned(state, input.output, now) : nothing;
     case 'threw':

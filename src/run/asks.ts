@@ -110,7 +110,7 @@ function answerWith(
   now: number,
   event?: string,
 ): Transition {
-  const { id, name, op, seq, startedAt, late } = step;
+  const { id, name, op, seq, startedAt, late, race } = step;
   const failures = ok
     ? step.failures
     : [...step.failures, { attempt: 0, at: now, error: JSON.parse(data) as SerializedError }];
@@ -122,6 +122,7 @@ function answerWith(
     startedAt,
     late,
     failures,
+    ...(race ? { race } : {}),
     ...settlement(state, ok, utf8Length(data), now),
     ...(event === undefined ? {} : { got: event }),
   };
@@ -138,8 +139,8 @@ export function askDue(state: RunState, step: WaitingStep, ask: Ask, now: number
     };
   }
   const message = `the invoked function "${ask.functionId}" did not end in time; its run goes on`;
-  const data = JSON.stringify({ name: 'NonRetriableError', message });
-  return answerWith(state, step, { ok: false, data }, now);
+  const error: SerializedError = { name: 'NonRetriableError', message, code: 'invokeTimeout' };
+  return answerWith(state, step, { ok: false, data: JSON.stringify(error) }, now);
 }
 
 /** Everything that is asked for and may not have been heard. */

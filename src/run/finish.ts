@@ -59,7 +59,7 @@ export function cancelled(state: RunState, now: number): Transition {
 }
 
 /** What comes after the run's time as it would have before. */
-const TIMELESS = new Set<RunInput['type']>(['returned', 'acknowledged', 'askAgain', 'watchdog']);
+const TIMELESS = new Set<RunInput['type']>(['returned', 'spoke', 'acknowledged', 'askAgain', 'watchdog']);
 
 /**
  * The run's time is over (TO-5), and the handler's own code was not interrupted by that: what it returns counts (TO-10), but whatever

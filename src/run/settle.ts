@@ -71,21 +71,29 @@ export function given(state: RunState, id: string): { input?: string } {
   return input === undefined || input.length > limits.inputText ? {} : { input };
 }
 
-export type StepBase = Pick<Step, 'id' | 'name' | 'op' | 'tool' | 'seq' | 'startedAt' | 'failures' | 'late'>;
+export type StepBase = Pick<
+  Step,
+  'id' | 'name' | 'op' | 'tool' | 'seq' | 'startedAt' | 'failures' | 'late' | 'planned' | 'race'
+>;
 
-export function stepBase(state: RunState, op: Pick<Op, 'id' | 'name' | 'op'>, now: number): StepBase {
-  const { id, name } = op;
+export function stepBase(
+  state: RunState,
+  op: Pick<Op, 'id' | 'name' | 'op' | 'race'>,
+  now: number,
+): StepBase {
+  const { id, name, race } = op;
   const known = state.steps.get(id);
   if (known !== undefined) {
     const { seq, startedAt, failures, late } = known;
-    return { id, name, op: known.op, ...toolOf(known), seq, startedAt, failures, late };
+    return { id, name, op: known.op, ...toolOf(known), ...waysOf(known), seq, startedAt, failures, late };
   }
   const begun = state.live.steps.get(id);
   return {
     id,
     name,
-    op: op.op === 'StepError' ? 'StepRun' : op.op,
+    op: op.op === 'StepError' || op.op === 'StepPlanned' ? 'StepRun' : op.op,
     ...toolOf(begun),
+    ...(race === undefined ? {} : { race }),
     seq: state.steps.size,
     startedAt: begun?.since ?? now,
     failures: [],
@@ -95,6 +103,10 @@ export function stepBase(state: RunState, op: Pick<Op, 'id' | 'name' | 'op'>, no
 
 export function toolOf(of: Pick<Executing, 'tool'> | undefined): Pick<Step, 'tool'> {
   return of?.tool === undefined ? {} : { tool: of.tool };
+}
+
+function waysOf({ planned, race }: Step): Pick<Step, 'planned' | 'race'> {
+  return { ...(planned === undefined ? {} : { planned }), ...(race === undefined ? {} : { race }) };
 }
 
 export function settle(state: RunState, op: Op, ok: boolean, size: number, now: number): SettledStep {

@@ -34,6 +34,8 @@ export interface RunConfig {
   finishWithin: number | null;
   /** The step that invoked this run. */
   parent: RunParent | null;
+  /** Its code is outside this Worker. */
+  remote?: true;
 }
 
 /** The run's own row. Its output, or the error that it failed with, is JSON text beside it. */
@@ -51,13 +53,15 @@ export interface Run {
   /** Cancellation asked for while a step was executing: it takes effect when the step ends (CX-23). */
   cancelAt: number | null;
   end: { status: Exclude<RunStatus, 'Running'>; at: number } | null;
+  /** How remote code wants to be called; known once it has answered. */
+  version?: number;
 }
 
 interface StepBase {
   /** Hashed id. */
   id: string;
   name: string;
-  op: Exclude<Op['op'], 'StepError'>;
+  op: Exclude<Op['op'], 'StepError' | 'StepPlanned'>;
   tool?: StepTool;
   /** Row number in the journal: the order in which steps were first reported. */
   seq: number;
@@ -65,6 +69,10 @@ interface StepBase {
   failures: Failure[];
   /** Refused answers of attempts that were no longer current. */
   late: number;
+  /** Remote code wants a call for this step alone. */
+  planned?: true;
+  /** The handler goes on as soon as this is settled, whatever else it waits for. */
+  race?: true;
 }
 
 /**

@@ -2,7 +2,7 @@
 import { utf8Length } from '../lib/json.ts';
 import { never } from '../lib/never.ts';
 import { limits } from '../protocol/limits.ts';
-import type { Op, Sleep, StepError, StepRun } from '../protocol/op.ts';
+import type { Op, Sleep, StepError, StepPlanned, StepRun } from '../protocol/op.ts';
 import { askDue, asks } from './asks.ts';
 import { afterLoss, callHandler, executing, progress, runLost, WATCHDOG } from './entry.ts';
 import { finish } from './finish.ts';
@@ -47,6 +47,8 @@ export function began(state: RunState, { recorded, ...begin }: Begin, now: numbe
 export function reported(state: RunState, op: Op, now: number): Transition {
   if (currentAttempt(state, op.id) !== op.attempt) return late(state, op);
   switch (op.op) {
+    case 'StepPlanned':
+      return planned(state, op, now);
     case 'StepRun':
       return succeeded(state, op, now);
     case 'StepError':
@@ -62,6 +64,21 @@ export function reported(state: RunState, op: Op, now: number): Transition {
   }
 }
 
+/** In the journal before it is called: after a crash it is called again, as a step that is to be retried. */
+function planned(state: RunState, op: StepPlanned, now: number): Transition {
+  if (state.steps.has(op.id) || state.live.steps.has(op.id) || state.run.cancelAt !== null) return nothing;
+  if (isOneTooMany(state, op.id)) return stepLimit(state, now);
+  const step: WaitingStep = {
+    ...stepBase(state, op, now),
+    planned: true,
+    state: 'waiting',
+    attempt: 0,
+    due: now,
+  };
+  const { changes, effects } = again(state, state.run, step, now);
+  return { changes: { ...changes, step: { step } }, effects };
+}
+
 /** Refused and counted. A sleep or wait that is reported again is no answer: its first registration stands (MX-20). */
 function late(state: RunState, op: Op): Transition {
   const step = state.steps.get(op.id);
@@ -70,6 +87,7 @@ function late(state: RunState, op: Op): Transition {
 }
 
 function succeeded(state: RunState, op: StepRun, now: number): Transition {
+  if (isOneTooMany(state, op.id)) return stepLimit(state, now);
   const size = utf8Length(op.data);
   if (size > limits.outputBytes) {
     return failedForGood(state, op, tooLarge('StepOutputTooLarge', "the step's output", size), now);
@@ -80,6 +98,7 @@ function succeeded(state: RunState, op: StepRun, now: number): Transition {
 
 /** Tried again later, or settled with its error when no attempt is left. */
 function failed(state: RunState, op: StepError, now: number): Transition {
+  if (isOneTooMany(state, op.id)) return stepLimit(state, now);
   if (op.final || op.attempt + 1 >= state.config.maxAttempts) return failedForGood(state, op, op.error, now);
   const base = stepBase(state, op, now);
   const step: WaitingStep = {

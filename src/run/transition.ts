@@ -13,6 +13,8 @@ export type RunInput =
    */
   | ({ type: 'began'; recorded?: boolean } & Omit<Executing, 'since'>)
   | { type: 'reported'; op: Op }
+  /** Remote code has said how it wants to be called; the first word counts. */
+  | { type: 'spoke'; version: number }
   /** The handler's outcome. `output` is JSON text. */
   | { type: 'returned'; entry: number; output: string }
   | { type: 'threw'; entry: number; error: SerializedError; final: boolean; retryAfter?: When }

@@ -53,6 +53,7 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     crons,
     network,
     keys: all,
+    remoteRuns: { checkpoint: async () => null, snapshot: async () => null },
     version: '1.2.3',
     environment: environment(all),
   };

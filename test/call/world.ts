@@ -4,8 +4,9 @@
  */
 import { RunOwner } from '../../durable-objects/owner.ts';
 import { EmbeddedCaller } from '../../src/call/embedded.ts';
-import type { RunHandle } from '../../src/call/caller.ts';
-import type { StoredEvent } from '../../src/protocol/event.ts';
+import { HttpCaller, type HttpDeps } from '../../src/call/http.ts';
+import type { Caller, RunHandle } from '../../src/call/caller.ts';
+import type { EventView, StoredEvent } from '../../src/protocol/event.ts';
 import type { AIGateway, Gateway } from '../../src/protocol/op.ts';
 import type { RunEnding, RunSummary, RunTrace, StepAnswer } from '../../src/protocol/run.ts';
 import type { SentSignal, SignalWait } from '../../src/protocol/signal.ts';
@@ -51,6 +52,12 @@ export interface WorldOptions extends Partial<Limits> {
   /** The object is lost at this transaction: before it is written, or after that and before anything is done about it. */
   lostAt?: { transaction: number; written: boolean };
   startAt?: number;
+  runId?: string;
+  functionId?: string;
+  /** What differs in the event that starts the run. */
+  event?: Partial<StoredEvent>;
+  /** The code is outside: how it is reached. `isBusy`: a call is under way. */
+  remote?: Omit<HttpDeps, 'clock' | 'open' | 'seal'> & { isBusy(): boolean };
 }
 
 interface Sent {
@@ -62,7 +69,7 @@ interface Sent {
 /** An object in memory; the next one is made from its rows. */
 interface Life {
   owner: RunOwner;
-  caller: EmbeddedCaller;
+  caller: Caller;
   journal: MemoryJournal;
   lost: boolean;
 }
@@ -128,10 +135,10 @@ export class World {
   async start(): Promise<this> {
     const startAt = this.#options.startAt ?? this.now;
     const request = {
-      runId: 'run',
+      runId: this.#options.runId ?? 'run',
       env: 'main',
-      functionId: 'app-fn',
-      events: [event],
+      functionId: this.#options.functionId ?? 'app-fn',
+      events: [{ ...event, ...this.#options.event }],
       startAt,
       queuedAt: NOW,
     };
@@ -150,7 +157,7 @@ export class World {
   async quiet(): Promise<this> {
     for (let calm = 0, seen = -1; calm < 4; calm++) {
       if (this.#life.lost) this.revive();
-      if (this.transactions !== seen) calm = 0;
+      if (this.transactions !== seen || this.#options.remote?.isBusy() === true) calm = 0;
       seen = this.transactions;
       await new Promise<void>((resolve) => void setTimeout(resolve, 0));
     }
@@ -221,6 +228,7 @@ export class World {
         cancelOn: this.#options.cancelOn ?? [],
         startWithin: this.#options.startWithin ?? null,
         finishWithin: this.#options.finishWithin ?? null,
+        ...(this.#options.remote === undefined ? {} : { remote: true as const }),
       }),
       report: async (ending) => {
         this.reports++;
@@ -262,7 +270,7 @@ export class World {
     };
   }
 
-  #caller(life: Life, run: RunHandle): { call: EmbeddedCaller['call']; stop(): void } {
+  #caller(life: Life, run: RunHandle): Caller {
     const handle: RunHandle = {
       get state() {
         return run.state;
@@ -270,17 +278,37 @@ export class World {
       settled: run.settled,
       events: () => run.events(),
       memo: (id) => run.memo(id),
-      feed: (input) => {
-        if (!life.lost) run.feed(input);
+      feed: (...inputs) => {
+        if (!life.lost) run.feed(...inputs);
       },
     };
+    const open = (views: EventView[]) =>
+      views.map(({ name, data, id, ts }) => ({ name, data, id, ts, user: {} }));
+    const seal = async (user: object) => JSON.stringify(user);
+    const { remote } = this.#options;
+    if (remote !== undefined) {
+      life.caller = new HttpCaller(handle, { ...remote, clock: { now: () => this.now }, open, seal });
+    } else life.caller = this.#embedded(handle);
+    return {
+      call: (call) => {
+        if (!life.lost) life.caller.call(call);
+      },
+      stop: () => {
+        if (!life.lost) life.caller.stop();
+      },
+      checkpoint: (checkpoint) => life.caller.checkpoint?.(checkpoint) ?? { is: 'stale' },
+      snapshot: async () => life.caller.snapshot?.() ?? { events: '[]', steps: '{}' },
+    };
+  }
+
+  #embedded(handle: RunHandle): EmbeddedCaller {
     const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
     const client = new Inngest({ id: 'app', logger: quiet });
     const fn = client.createFunction({ id: 'fn' }, { event: 'shop/order.placed' }, (context) => {
       this.entries++;
       return this.code(context as unknown as Context);
     });
-    life.caller = new EmbeddedCaller(handle, {
+    return new EmbeddedCaller(handle, {
       find: () => (this.isListed ? { fn, appId: 'app' } : undefined),
       reqArgs: [],
       clock: { now: () => this.now },
@@ -299,14 +327,6 @@ export class World {
       open: (views) => views.map(({ name, data, ts }) => ({ name, data, ts })),
       seal: async (user) => JSON.stringify(user),
     });
-    return {
-      call: (call) => {
-        if (!life.lost) life.caller.call(call);
-      },
-      stop: () => {
-        if (!life.lost) life.caller.stop();
-      },
-    };
   }
 }
 

@@ -407,7 +407,7 @@ describe('invoking', () => {
         .catch((error: Error) => [error.name, error.message]),
     );
     expect(await endedRunsOf(eventId)).toMatchObject([
-      { output: ['NonRetriableError', 'the invoked function "test-nobody" does not exist'] },
+      { output: ['NonRetriableError', 'could not find function with ID: test-nobody'] },
     ]);
   });
 
