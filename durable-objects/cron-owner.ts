@@ -7,7 +7,8 @@
  *  3. A start that was tried is tried until it is taken. One that was never tried may still be skipped, when a later one is due too:
  *     after an outage of this object or of the intake, only the most recent tick of a function starts (CR-13).
  *  4. The alarm is the earliest of all that is planned, set in the transaction that plans it. An instance begins by comparing the plans
- *     with the functions of its code, whatever woke it: so a deployment is noticed before a tick of it is due.
+ *     with the environment's functions, whatever woke it: so a deployment is noticed before a tick of it is due. A registration, and
+ *     every minute of the Worker's own schedule, has them compared again.
  */
 import { parseJitter, startOf } from '../src/cron/jitter.ts';
 import { parseSchedule, type Schedule } from '../src/cron/schedule.ts';
@@ -38,8 +39,7 @@ export interface CronDeps {
   storage: ObjectStorage;
   clock: Clock;
   log: Log;
-  /** Of the code of this deployment; none for an environment that it does not have. */
-  functions: Functions;
+  functions: Pick<Functions, 'load'>;
   /** Durable when it resolves; a repeat changes nothing. */
   accept(events: StoredEvent[]): Promise<void>;
 }
@@ -51,8 +51,10 @@ interface Timer extends Schedule {
 export class CronOwner implements CronRpc {
   readonly #deps: CronDeps;
   readonly #rows: CronRows;
-  /** By function, from the code; null until the plans have been compared with it. */
+  /** By function; null until the plans have been compared with it. */
   #timers: Map<string, Timer[]> | null = null;
+  /** Of the registry that it was compared with. */
+  #version = -1;
   /** An alarm is at work: it sees to the next one itself. */
   #isAwake = false;
 
@@ -63,7 +65,7 @@ export class CronOwner implements CronRpc {
 
   /** Also repairs: an alarm that is not set, or should have fired, is made up for. */
   async sync(env: string): Promise<void> {
-    this.#compare(env);
+    await this.#compare(env);
     const alarm = await this.#deps.storage.alarm();
     const due = this.#rows.nextDue();
     const now = this.#deps.clock.now();
@@ -84,7 +86,7 @@ export class CronOwner implements CronRpc {
     try {
       const env = this.#rows.env();
       if (env === null) return;
-      const timers = this.#compare(env);
+      const timers = this.#timers ?? (await this.#compare(env));
       for (const starts of chunks(this.#settleDue(timers), BATCH)) {
         const now = clock.now();
         await this.#deps.accept(starts.map((start) => tickEvent(env, start, now)));
@@ -100,10 +102,12 @@ export class CronOwner implements CronRpc {
     }
   }
 
-  /** Once in each instance: new schedules are planned from now, those that are gone are dropped, the others go on (CR-14). */
-  #compare(env: string): Map<string, Timer[]> {
-    if (this.#timers !== null) return this.#timers;
-    const timers = timersOf(this.#deps.functions.list(env));
+  /** New schedules are planned from now, those that are gone are dropped, the others go on (CR-14). */
+  async #compare(env: string): Promise<Map<string, Timer[]>> {
+    const { version, configs } = await this.#deps.functions.load(env);
+    // Of two readings under way at a time the older one may come back last.
+    if (this.#timers !== null && version <= this.#version) return this.#timers;
+    const timers = timersOf(configs);
     const plans = new Map(this.#rows.plans().map((plan) => [plan.functionId, plan]));
     const gone = [...plans.keys()].filter((functionId) => !timers.has(functionId));
     const changed = [...timers].filter(
@@ -118,6 +122,7 @@ export class CronOwner implements CronRpc {
       });
     }
     this.#timers = timers;
+    this.#version = version;
     return timers;
   }
 

@@ -36,7 +36,7 @@ import {
   type SlotClaim,
   type SlotState,
 } from '../src/protocol/slot.ts';
-import type { Clock, Functions, Log, SlotHolders } from '../src/ports.ts';
+import type { Clock, Log, Registry, SlotHolders } from '../src/ports.ts';
 import { GateSlots, type Limit, type Parcel } from './gate-slots.ts';
 import { GateStarts, type StartDeps } from './gate-starts.ts';
 import type { ObjectStorage } from './storage.ts';
@@ -45,7 +45,7 @@ export interface GateDeps extends Pick<StartDeps, 'launch' | 'holders'> {
   storage: ObjectStorage;
   clock: Clock;
   log: Log;
-  functions: Functions;
+  functions: Pick<Registry, 'known' | 'find'>;
   runs: SlotHolders;
   /** What a throttle's `burst` is: so many starts at once, or so many beyond the limit (TH-16). */
   config: Pick<Config, 'throttleMode'>;
@@ -64,6 +64,10 @@ export class GateOwner implements GateRpc {
   readonly #starts: GateStarts;
   /** When the alarm is due; undefined until the platform was asked. */
   #armed: number | null | undefined;
+  /** Functions of apps elsewhere, by `kind`, as they were found last; null: there is no such function. */
+  readonly #found = new Map<string, FunctionConfig | null>();
+  /** Kinds of which nothing was known when it was asked: to be found. Nobody passes until then. */
+  readonly #unknown = new Set<string>();
 
   constructor(deps: GateDeps) {
     this.#deps = deps;
@@ -98,6 +102,8 @@ export class GateOwner implements GateRpc {
 
   async acquire(given: SlotAsk): Promise<SlotAnswer> {
     const ask = slotAsk.parse(given);
+    this.#unknown.add(JSON.stringify([ask.env, ask.functionId, ask.limit.n]));
+    await this.#learn();
     await this.#wake();
     const { answer, parcels } = this.#transact((now) => this.#slots.acquire(ask, now));
     void this.#tellAll(parcels);
@@ -130,6 +136,7 @@ export class GateOwner implements GateRpc {
   async alarm(): Promise<void> {
     this.#armed = null;
     try {
+      await this.#learn();
       const parcels = this.#transact((now) => {
         const due = this.#slots.due(now);
         this.#slots.plan(now);
@@ -178,10 +185,30 @@ export class GateOwner implements GateRpc {
     return this.#transact((now) => this.#slots.told(parcel, outcome, now));
   }
 
+  /** Rejects when the registry cannot be read and a function is not known at all. */
+  async #learn(): Promise<void> {
+    for (const kind of this.#unknown) {
+      const [env, functionId] = JSON.parse(kind) as [string, string];
+      this.#found.set(kind, (await this.#deps.functions.find(env, functionId))?.config ?? null);
+      this.#unknown.delete(kind);
+    }
+  }
+
+  #configOf(kind: string, env: string, functionId: string): FunctionConfig | null | undefined {
+    const own = this.#deps.functions.known(env).configs.find(({ id }) => id === functionId);
+    const config = own ?? this.#found.get(kind);
+    if (config === undefined) {
+      this.#unknown.add(kind);
+      this.#armBy(this.#deps.clock.now());
+    }
+    return config;
+  }
+
   #limitOf(kind: string, line: string): Limit {
     const [env, functionId, n] = JSON.parse(kind) as [string, string, number];
-    const config = this.#deps.functions.list(env).find(({ id }) => id === functionId);
-    const limit = config === undefined ? null : limitIn(config, line, n);
+    const config = this.#configOf(kind, env, functionId);
+    if (config === undefined) return { policy: 'concurrency', limit: 0 };
+    const limit = config === null ? null : limitIn(config, line, n);
     const now = this.#slots
       .changes(kind, line)
       .reduce((so, body) => changed(so, JSON.parse(body) as LimitChange), limit);

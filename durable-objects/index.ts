@@ -2,10 +2,12 @@
 import { compose, sendDeps } from '../src/compose.ts';
 import type { Env } from '../src/env.ts';
 import type { EmbeddedCode } from '../src/call/embedded.ts';
+import { callGateway } from '../src/call/gateway.ts';
 import { isHeardAgain } from '../src/dispatch/flow.ts';
 import { isActive, launch } from '../src/dispatch/launch.ts';
 import { acceptEvents } from '../src/ingest/accept.ts';
 import { acceptInternal } from '../src/ingest/internal.ts';
+import { signatures } from '../src/keys/sign.ts';
 import { isSealed, unseal } from '../src/keys/unseal.ts';
 import { limits } from '../src/protocol/limits.ts';
 import { parseDuration } from '../src/lib/duration.ts';
@@ -17,6 +19,8 @@ import type { CronDeps } from './cron-owner.ts';
 import { gateObject } from './gate.ts';
 import type { GateDeps } from './gate-owner.ts';
 import { runObject, type RunDeps } from './run.ts';
+import { signalsObject } from './signals.ts';
+import type { SignalsDeps } from './signals-owner.ts';
 import { sweeperObject } from './sweeper.ts';
 import { waitsObject } from './waits.ts';
 import type { WaitsDeps } from './waits-owner.ts';
@@ -33,7 +37,6 @@ export interface EmbeddedApp extends App {
 /** Throws, listing every problem, when a function is not as it should be. */
 export function durableObjects({ apps }: ObjectOptions) {
   const known = checkApps(apps);
-  const configs = new Map(known.map((config) => [config.id, config]));
   const codes = new Map<string, EmbeddedCode>(
     apps.flatMap(({ client, functions }) =>
       functions
@@ -44,27 +47,22 @@ export function durableObjects({ apps }: ObjectOptions) {
   // Nothing in it belongs to one object, so that the isolate's objects share it.
   let shared: RunDeps | undefined;
   return {
-    Run: runObject((env) => (shared ??= runDeps(env, configs, codes))),
-    Sweeper: sweeperObject((env) => ({ ...compose(env), functions: { list: () => known } })),
+    Run: runObject((env) => (shared ??= runDeps(env, known, codes))),
+    Sweeper: sweeperObject((env) => compose(env, known)),
     Cron: cronObject((env) => cronDeps(env, known)),
-    Waits: waitsObject(waitsDeps),
+    Waits: waitsObject((env) => waitsDeps(env, known)),
+    Signals: signalsObject((env) => signalsDeps(env, known)),
     Gate: gateObject((env) => gateDeps(env, known)),
   };
 }
 
-function cronDeps(env: Env, functions: FunctionConfig[]): Omit<CronDeps, 'storage'> {
-  const parts = compose(env);
-  return {
-    clock: parts.clock,
-    log: parts.log,
-    // A deployment that has become another environment leaves no timers behind in the former one.
-    functions: { list: (name) => (name === parts.environment ? functions : []) },
-    accept: (events) => acceptInternal(parts, events),
-  };
+function cronDeps(env: Env, known: FunctionConfig[]): Omit<CronDeps, 'storage'> {
+  const parts = compose(env, known);
+  return { ...parts, accept: (events) => acceptInternal(parts, events) };
 }
 
-function waitsDeps(env: Env): Omit<WaitsDeps, 'storage' | 'abort'> {
-  const parts = compose(env);
+function waitsDeps(env: Env, known: FunctionConfig[]): Omit<WaitsDeps, 'storage' | 'abort'> {
+  const parts = compose(env, known);
   return {
     clock: parts.clock,
     timer: parts.timer,
@@ -76,8 +74,13 @@ function waitsDeps(env: Env): Omit<WaitsDeps, 'storage' | 'abort'> {
   };
 }
 
-function gateDeps(env: Env, functions: FunctionConfig[]): Omit<GateDeps, 'storage' | 'abort'> {
-  const parts = { ...compose(env), functions: { list: () => functions } };
+function signalsDeps(env: Env, known: FunctionConfig[]): Omit<SignalsDeps, 'storage' | 'erase' | 'abort'> {
+  const { clock, timer, log, runs } = compose(env, known);
+  return { clock, timer, log, waiters: runs };
+}
+
+function gateDeps(env: Env, known: FunctionConfig[]): Omit<GateDeps, 'storage' | 'abort'> {
+  const parts = compose(env, known);
   const { clock, runs, environment } = parts;
   return {
     ...parts,
@@ -89,31 +92,35 @@ function gateDeps(env: Env, functions: FunctionConfig[]): Omit<GateDeps, 'storag
   };
 }
 
-function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<string, EmbeddedCode>): RunDeps {
-  const parts = compose(env);
+function runDeps(env: Env, known: FunctionConfig[], codes: Map<string, EmbeddedCode>): RunDeps {
+  const parts = compose(env, known);
   const { maxSteps, stepRuntime, retryInterval } = parts.config;
-  const known = [...configs.values()];
-  const functions = { list: () => known };
-  const intake = { ...sendDeps(parts), isHeardAgain: (event: StoredEvent) => isHeardAgain(functions, event) };
+  const again = (event: StoredEvent) => isHeardAgain(parts.functions, event);
+  const intake = { ...sendDeps(parts), isHeardAgain: again };
   return {
     clock: parts.clock,
     timer: parts.timer,
     log: parts.log,
-    freeze: (functionId, startAt) => {
-      const config = configs.get(functionId);
-      const maxAttempts = (config?.retries ?? limits.retriesDefault) + 1;
+    freeze: async ({ env: environment, functionId, startAt, registry }) => {
+      const found = await parts.functions.find(environment, functionId, registry);
+      const config = found?.config;
       const { start, finish } = config?.timeouts ?? {};
       return {
-        maxAttempts,
+        maxAttempts: (config?.retries ?? limits.retriesDefault) + 1,
         maxSteps,
         stepRuntime,
         retryInterval,
         cancelOn: (config?.cancel ?? []).map((one) => cancellation(one, startAt)),
         startWithin: start === undefined ? null : parseDuration(start),
         finishWithin: finish === undefined ? null : parseDuration(finish),
+        ...(found?.app == null ? {} : { remote: true }),
       };
     },
     find: (functionId) => codes.get(functionId),
+    registered: (...wanted) => parts.functions.find(...wanted),
+    network: parts.network,
+    kind: parts.config.dev ? 'dev' : 'cloud',
+    sign: signatures(parts.config, parts.clock).sign,
     reqArgs: [undefined, env],
     send: async (events, { runId, ...from }) => ({
       ids: await acceptEvents(intake, events, { ...from, source: { kind: 'run', id: runId } }),
@@ -123,7 +130,11 @@ function runDeps(env: Env, configs: Map<string, FunctionConfig>, codes: Map<stri
     seal: (user, environment) =>
       parts.seal?.seal(user, environment) ??
       Promise.reject(new Error('user: cannot be kept encrypted: set STEPWELL_ENCRYPTION_KEY')),
+    signal: (sent, { env: environment, signal }) => parts.signals.send(environment, signal, sent),
+    request: (request, isLast) =>
+      callGateway(request, isLast, { ...parts.outgoing, timeout: parts.config.fetchTimeout }),
     waits: parts.waits,
+    signals: parts.signals,
     gates: parts.gates,
     emit: (event) => acceptInternal(intake, [event]),
   };

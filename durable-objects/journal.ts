@@ -6,7 +6,8 @@
  *   seq 2...  steps  | their outputs                        one row each
  *
  * One table and no index: a fresh object is the dearest thing on this substrate, and every lookup goes through memory.
- * Texts longer than a row may hold go in pieces to a second table, which is made when the first of them is written.
+ * Texts longer than a row may hold go in pieces to a second table, which is made when the first of them is written; so does what steps
+ * were given, under negative numbers, for the few of which it is kept.
  */
 import { splitText } from '../src/lib/json.ts';
 import { limits } from '../src/protocol/limits.ts';
@@ -71,8 +72,11 @@ export class Journal implements JournalPort {
       this.#storage.sql.exec('CREATE TABLE journal (seq INTEGER PRIMARY KEY, head TEXT NOT NULL, data TEXT)');
       this.#put(CONFIG, { config, run }, JSON.stringify(events()));
     } else if (run !== undefined) this.#put(RUN, run, output);
-    if (changes.step !== undefined)
-      this.#put(changes.step.step.seq + STEPS, changes.step.step, changes.step.data);
+    if (changes.step !== undefined) {
+      const { step, data, input } = changes.step;
+      this.#put(step.seq + STEPS, step, data);
+      if (input !== undefined) this.#putPieces(-(step.seq + STEPS), input);
+    }
   }
 
   events(): StoredEvent[] {
@@ -86,6 +90,10 @@ export class Journal implements JournalPort {
 
   stepData(seq: number): string | null {
     return this.#data(seq + STEPS);
+  }
+
+  stepInput(seq: number): string | null {
+    return this.#exists('piece') ? this.#pieces(-(seq + STEPS)) || null : null;
   }
 
   /** The platform has taken the alarm away by firing it. */
@@ -153,11 +161,18 @@ export class Journal implements JournalPort {
   #data(seq: number): string | null {
     const { sql } = this.#storage;
     const row = sql.exec<{ data: string | null }>('SELECT data FROM journal WHERE seq = ?', seq).toArray()[0];
-    if (row === undefined || row.data !== '') return row?.data ?? null;
-    const pieces = sql
-      .exec<{ text: string }>('SELECT text FROM piece WHERE seq = ? ORDER BY n', seq)
-      .toArray();
-    return pieces.map((piece) => piece.text).join('');
+    return row?.data === '' ? this.#pieces(seq) : (row?.data ?? null);
+  }
+
+  #pieces(seq: number): string {
+    const rows = this.#storage.sql.exec<{ text: string }>(
+      'SELECT text FROM piece WHERE seq = ? ORDER BY n',
+      seq,
+    );
+    return rows
+      .toArray()
+      .map(({ text }) => text)
+      .join('');
   }
 
   #exists(table: string): boolean {

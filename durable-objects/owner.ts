@@ -13,28 +13,32 @@ import type { SerializedError } from '../src/protocol/error.ts';
 import { eventView, type StoredEvent } from '../src/protocol/event.ts';
 import { SECOND } from '../src/lib/time.ts';
 import type { Memo } from '../src/protocol/op.ts';
+import type { RemoteRunRpc, RunRpc } from '../src/protocol/rpc.ts';
 import { granted, type Granted, type SlotClaim } from '../src/protocol/slot.ts';
-import type { RunRpc } from '../src/protocol/rpc.ts';
 import {
   runStart,
+  type Checkpoint,
+  type CheckpointResult,
   type RunCheck,
   type RunEnding,
+  type RunSnapshot,
   type RunStart,
   type RunTrace,
   type RunView,
   type StepAnswer,
   type Waiting,
 } from '../src/protocol/run.ts';
+import type { SignalWait } from '../src/protocol/signal.ts';
 import type { Wait } from '../src/protocol/wait.ts';
-import type { Clock, Gates, Log, Waits } from '../src/ports.ts';
+import type { Clock, Gates, Log, Signals, Waits } from '../src/ports.ts';
 import { apply } from '../src/run/apply.ts';
 import { commit } from '../src/run/commit.ts';
 import { runEnding } from '../src/run/ending.ts';
-import { invocation, waitOf } from '../src/call/ask.ts';
+import { invocation, signalWaitOf, waitOf } from '../src/call/ask.ts';
 import { slotLimits } from '../src/run/slots.ts';
-import { isQueued, nextAlarm, type RunConfig, type RunState } from '../src/run/state.ts';
+import { askingStep, isQueued, nextAlarm, type RunConfig, type RunState } from '../src/run/state.ts';
 import { dueInputs } from '../src/run/timers.ts';
-import type { Changes, Effect, RunInput } from '../src/run/transition.ts';
+import type { Changes, Effect, Registration, RunInput } from '../src/run/transition.ts';
 import { runTrace, runView } from '../src/run/view.ts';
 
 /** When an alarm could not do its work, or the end of a run could not be reported, it is tried again this much later. */
@@ -55,6 +59,8 @@ export interface JournalPort {
   /** JSON text; null while there is none. */
   output(): string | null;
   stepData(seq: number): string | null;
+  /** What a step was given, where that is kept. */
+  stepInput(seq: number): string | null;
   alarm(): Promise<number | null>;
   /** The alarm has gone off, and so is no longer set. */
   alarmFired(): void;
@@ -68,11 +74,12 @@ export interface OwnerDeps {
   timer: Timer;
   log: Log;
   caller(run: RunHandle): Caller;
-  /** What a run of this function is frozen with. `startAt`: when it is first entered. */
-  freeze(functionId: string, startAt: number): FrozenConfig;
+  /** What a run that starts so is frozen with (FN-11). */
+  freeze(start: RunStart): Promise<FrozenConfig>;
   /** Tells the index, and whoever invoked it, that the run has ended. */
   report(ending: RunEnding): Promise<void>;
   waits: Pick<Waits, 'listen' | 'expire' | 'drop'>;
+  signals: Pick<Signals, 'listen' | 'expire' | 'drop'>;
   gates: Pick<Gates, 'acquire' | 'release' | 'look'>;
   /** Has an event of the engine's own accepted; a repeat of the same one changes nothing. */
   emit(event: StoredEvent): Promise<void>;
@@ -82,12 +89,22 @@ export interface OwnerDeps {
   apply?: typeof apply;
 }
 
+/** What a run asks for, in the words of those who are asked. */
+type Asked = { invoke: StoredEvent } | { wait: Wait } | { signal: SignalWait };
+
+type Answered = Extract<RunInput, { type: 'answered' }>;
+
+function eventAnswer(key: string, event: StoredEvent): Answered {
+  const answer = { ok: true, data: JSON.stringify(eventView(event)) };
+  return { type: 'answered', id: key, answer, event: event.internalId };
+}
+
 type FrozenConfig = Omit<
   RunConfig,
   'runId' | 'env' | 'functionId' | 'eventIds' | 'eventBytes' | 'queuedAt' | 'parent' | 'flow'
 >;
 
-export class RunOwner implements RunRpc, RunHandle {
+export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
   readonly #deps: OwnerDeps;
   readonly #journal: JournalPort;
   readonly #caller: Caller;
@@ -113,7 +130,10 @@ export class RunOwner implements RunRpc, RunHandle {
   async start(request: RunStart): Promise<RunEnding | null> {
     if (this.state === null) {
       const start = runStart.parse(request);
-      this.#feedAll([{ type: 'started', config: this.#freeze(start), startAt: start.startAt }], start.events);
+      const config = await this.#freeze(start);
+      // Another start may have been quicker. From here to the wait for its end there is no await: it must not report that itself.
+      if (this.state === null)
+        this.#feedAll([{ type: 'started', config, startAt: start.startAt }], start.events);
     }
     if (this.state?.run.end === null) {
       this.#asking++;
@@ -137,7 +157,7 @@ export class RunOwner implements RunRpc, RunHandle {
   async trace(): Promise<RunTrace | null> {
     const { state } = this;
     if (state === null) return null;
-    const trace = runTrace(state, this.#journal.output(), (seq) => this.#journal.stepData(seq));
+    const trace = runTrace(state, this.#journal);
     const lines = await this.#linesOf(state);
     if (lines.length === 0) return trace;
     const others = trace.waiting.filter(
@@ -172,17 +192,16 @@ export class RunOwner implements RunRpc, RunHandle {
   }
 
   async resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'> {
-    return this.#answered(key, { ok: true, data: JSON.stringify(eventView(event)) }, event);
+    return this.#answered(eventAnswer(key, event));
   }
 
   async answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'> {
-    return this.#answered(key, answer, null);
+    return this.#answered({ type: 'answered', id: key, answer });
   }
 
-  #answered(id: string, answer: StepAnswer, event: StoredEvent | null): 'taken' | 'gone' {
-    const step = this.state?.steps.get(id);
-    if (this.state?.run.end !== null || step?.state !== 'waiting') return 'gone';
-    this.feed({ type: 'answered', id, answer, ...(event === null ? {} : { event: event.internalId }) });
+  #answered(input: Answered): 'taken' | 'gone' {
+    if (!this.#awaits(input.id)) return 'gone';
+    this.feed(input);
     return 'taken';
   }
 
@@ -192,6 +211,26 @@ export class RunOwner implements RunRpc, RunHandle {
     const n = slotLimits(this.state.config).findIndex((one) => one.policy === policy && one.n === which);
     this.feed({ type: 'slotGranted', n, turn });
     return this.#holds(n, turn) ? 'taken' : 'gone';
+  }
+
+  async awaits(key: string): Promise<boolean> {
+    return this.#awaits(key);
+  }
+
+  #awaits(key: string): boolean {
+    const { state } = this;
+    const step = state?.run.end === null ? askingStep(state, key) : undefined;
+    return step?.state === 'waiting' && step.ask !== undefined;
+  }
+
+  async checkpoint(env: string, checkpoint: Checkpoint): Promise<CheckpointResult | null> {
+    return (this.#isIn(env) && this.#caller.checkpoint?.(checkpoint)) || null;
+  }
+
+  async snapshot(env: string): Promise<RunSnapshot | 'ended' | null> {
+    if (!this.#isIn(env)) return null;
+    if (this.state?.run.end != null) return 'ended';
+    return (await this.#caller.snapshot?.()) ?? null;
   }
 
   async purge(): Promise<void> {
@@ -214,8 +253,8 @@ export class RunOwner implements RunRpc, RunHandle {
     }
   }
 
-  feed(input: RunInput): void {
-    this.#feedAll([input]);
+  feed(...inputs: RunInput[]): void {
+    this.#feedAll(inputs);
   }
 
   events(): StoredEvent[] {
@@ -285,12 +324,16 @@ export class RunOwner implements RunRpc, RunHandle {
       case 'release':
         return void this.#release(effect);
       case 'drop':
-        return void this.#drop(effect.keys);
+        return void this.#drop(effect.waits);
       case 'report':
         return void this.#report();
       default:
         never(effect);
     }
+  }
+
+  #isIn(env: string): boolean {
+    return this.state?.config.env === env;
   }
 
   /** If this is lost, the sweep asks the object instead: the run's row in the index stays open until it is told. */
@@ -313,18 +356,7 @@ export class RunOwner implements RunRpc, RunHandle {
     try {
       const asked = this.#asked(key);
       if (asked === null) return;
-      if ('invoke' in asked) await this.#deps.emit(asked.invoke);
-      else if (type === 'ask') await this.#deps.waits.listen([asked.wait]);
-      else {
-        const { env, event, runId } = asked.wait;
-        // It may not be registered yet: what came before this run could ask counts all the same. Mostly this is a repeat.
-        await this.#deps.waits.listen([asked.wait]);
-        const found = await this.#deps.waits.expire(env, event, runId, key);
-        const data = found === null ? 'null' : JSON.stringify(eventView(found));
-        this.#answered(key, { ok: true, data }, found);
-        return;
-      }
-      this.feed({ type: 'acknowledged', key });
+      this.feed(type === 'ask' ? await this.#listen(asked, key) : await this.#expire(asked, key));
     } catch (error) {
       this.#deps.log.error('a run could not ask for what it waits for', {
         runId: this.state?.config.runId,
@@ -372,18 +404,55 @@ export class RunOwner implements RunRpc, RunHandle {
     return slots?.turn === turn && slots.asked === n;
   }
 
-  /** If this is lost, the waits answer `gone` when they are told of an event. */
-  async #drop(keys: string[]): Promise<void> {
-    const { state } = this;
-    if (state === null) return;
-    const byEvent = Map.groupBy(keys, (key) => waitOf(state, this.#journal.events(), key)?.event ?? '');
-    const { env, runId } = state.config;
-    for (const [event, group] of byEvent) {
-      await this.#deps.waits.drop(env, event, runId, group).catch(() => undefined);
+  /** What the others have to say to it. */
+  async #listen(asked: Asked, key: string): Promise<RunInput> {
+    const { waits, signals } = this.#deps;
+    if ('invoke' in asked) await this.#deps.emit(asked.invoke);
+    else if ('wait' in asked) await waits.listen([asked.wait]);
+    else if ((await signals.listen(asked.signal)) === 'taken') {
+      const message = `another run waits for the signal "${asked.signal.signal}"`;
+      return {
+        type: 'answered',
+        id: key,
+        answer: { ok: false, data: JSON.stringify({ name: 'SignalTaken', message }) },
+      };
+    }
+    return { type: 'acknowledged', key };
+  }
+
+  /** What came in time, if anything did. */
+  async #expire(asked: Asked, key: string): Promise<RunInput> {
+    const { waits, signals } = this.#deps;
+    const none: RunInput = { type: 'expired', key };
+    if ('signal' in asked) {
+      const { env, signal, runId } = asked.signal;
+      const answer = await signals.expire(env, signal, runId, key);
+      return answer === null ? none : { type: 'answered', id: key, answer };
+    }
+    if ('invoke' in asked) return none;
+    const { env, event, runId } = asked.wait;
+    // It may not be registered yet: what came before this run could ask counts all the same. Mostly this is a repeat.
+    await waits.listen([asked.wait]);
+    const found = await waits.expire(env, event, runId, key);
+    return found === null ? none : eventAnswer(key, found);
+  }
+
+  /** If this is lost, the run answers `gone` to who has something for it. */
+  async #drop(dropped: Registration[]): Promise<void> {
+    const { waits, signals } = this.#deps;
+    const { env, runId } = this.state?.config ?? {};
+    if (env === undefined || runId === undefined) return;
+    const events = dropped.filter((one) => 'event' in one);
+    for (const [event, group] of Map.groupBy(events, (one) => one.event)) {
+      const keys = group.map(({ key }) => key);
+      await waits.drop(env, event, runId, keys).catch(() => undefined);
+    }
+    for (const one of dropped) {
+      if ('signal' in one) await signals.drop(env, one.signal, runId, one.key).catch(() => undefined);
     }
   }
 
-  #asked(key: string): { invoke: StoredEvent } | { wait: Wait } | null {
+  #asked(key: string): Asked | null {
     const { state } = this;
     if (state === null) return null;
     const step = state.steps.get(key);
@@ -392,23 +461,25 @@ export class RunOwner implements RunRpc, RunHandle {
         invoke: invocation(state, step, step.ask.functionId, this.#journal.stepData(step.seq) ?? '{}'),
       };
     }
+    const signal = signalWaitOf(state, key);
+    if (signal !== null) return { signal };
     const wait = waitOf(state, this.#journal.events(), key);
     return wait && { wait };
   }
 
-  #freeze({ runId, env, functionId, events, queuedAt, startAt, parent, flow }: RunStart): RunConfig {
-    const eventIds = events.map((event) => event.internalId);
-    const frozen = {
+  async #freeze(start: RunStart): Promise<RunConfig> {
+    const { runId, env, functionId, events, queuedAt, parent, flow } = start;
+    const own = {
       runId,
       env,
       functionId,
-      eventIds,
+      eventIds: events.map((event) => event.internalId),
       eventBytes: utf8Length(JSON.stringify(events)),
       queuedAt,
       parent: parent ?? null,
       ...(flow && { flow }),
     };
-    return { ...frozen, ...this.#deps.freeze(functionId, startAt) };
+    return { ...own, ...(await this.#deps.freeze(start)) };
   }
 }
 

@@ -1,22 +1,25 @@
 /** One object per run: puts a `RunOwner` on the platform's storage, alarm and queue. */
 import { DurableObject } from 'cloudflare:workers';
+import type { Caller, RunHandle } from '../src/call/caller.ts';
 import { EmbeddedCaller, type EmbeddedDeps } from '../src/call/embedded.ts';
+import { HttpCaller, type HttpDeps } from '../src/call/http.ts';
 import type { Env } from '../src/env.ts';
 import { utf8Length } from '../src/lib/json.ts';
-import type { RunRpc } from '../src/protocol/rpc.ts';
+import type { RemoteRunRpc, RunRpc } from '../src/protocol/rpc.ts';
 import type { StoredEvent } from '../src/protocol/event.ts';
 import { limits } from '../src/protocol/limits.ts';
-import type { RunStart, StepAnswer } from '../src/protocol/run.ts';
+import type { Checkpoint, RunStart, StepAnswer } from '../src/protocol/run.ts';
 import type { Granted } from '../src/protocol/slot.ts';
 import { Journal } from './journal.ts';
 import { RunOwner, type OwnerDeps } from './owner.ts';
 
 export type RunDeps = EmbeddedDeps &
-  Pick<OwnerDeps, 'clock' | 'timer' | 'log' | 'freeze' | 'waits' | 'gates' | 'emit'>;
+  HttpDeps &
+  Pick<OwnerDeps, 'clock' | 'timer' | 'log' | 'freeze' | 'waits' | 'signals' | 'gates' | 'emit'>;
 
 /** @param dependencies made once per object, from its bindings. */
 export function runObject(dependencies: (env: Env) => RunDeps) {
-  return class Run extends DurableObject<Env> implements RunRpc {
+  return class Run extends DurableObject<Env> implements RunRpc, RemoteRunRpc {
     readonly #owner: RunOwner;
 
     constructor(ctx: DurableObjectState, env: Env) {
@@ -25,7 +28,7 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
       this.#owner = new RunOwner({
         ...deps,
         journal: new Journal(ctx.storage),
-        caller: (run) => new EmbeddedCaller(run, deps),
+        caller: (run) => callerOf(run, deps),
         report: async (ending) => {
           const fits = utf8Length(JSON.stringify(ending)) <= limits.messageBytes;
           await env.RUNS.send(fits ? { runs: [ending] } : { ids: [ending.summary.runId] });
@@ -62,6 +65,18 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
       return this.#owner.answer(key, answer);
     }
 
+    awaits(key: string) {
+      return this.#owner.awaits(key);
+    }
+
+    checkpoint(name: string, checkpoint: Checkpoint) {
+      return this.#owner.checkpoint(name, checkpoint);
+    }
+
+    snapshot(name: string) {
+      return this.#owner.snapshot(name);
+    }
+
     grant(granted: Granted) {
       return this.#owner.grant(granted);
     }
@@ -73,5 +88,23 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
     override alarm() {
       return this.#owner.alarm();
     }
+  };
+}
+
+/** Where the run's code is is known once it has started. */
+function callerOf(run: RunHandle, deps: RunDeps): Caller {
+  let chosen: EmbeddedCaller | HttpCaller | undefined;
+  const caller = () =>
+    (chosen ??=
+      run.state?.config.remote === true ? new HttpCaller(run, deps) : new EmbeddedCaller(run, deps));
+  const remote = () => {
+    const one = caller();
+    return one instanceof HttpCaller ? one : null;
+  };
+  return {
+    call: (call) => caller().call(call),
+    stop: () => caller().stop(),
+    checkpoint: (checkpoint) => remote()?.checkpoint(checkpoint) ?? { is: 'stale' },
+    snapshot: async () => remote()?.snapshot() ?? { events: '[]', steps: '{}' },
   };
 }

@@ -133,6 +133,8 @@ export class WaitsOwner implements WaitsRpc {
     await this.#wake();
     const offers = await this.#offers(z.array(storedEvent).parse(given));
     const matches = this.#transact(() => this.#settleAll(this.#match(offers)));
+    // Another delivery of the same event may be telling its run, and may be lost: nobody else will deliver it again.
+    if (this.#sending.size > 0) this.#armBy(this.#now() + AGAIN.least);
     if (matches.length === 0) return;
     const sent = await within(this.#send(matches), PATIENCE.call, this.#deps.timer);
     if (sent !== 'all') this.#armBy(this.#now() + AGAIN.least);

@@ -13,9 +13,10 @@ import { promptDispatch } from './dispatch/prompt.ts';
 import { parseConfig, type Config, type Env } from './env.ts';
 import { within } from './ingest/patience.ts';
 import { PATIENCE } from './ingest/durable.ts';
+import { signatures } from './keys/sign.ts';
 import { consoleLog } from './log.ts';
-import type { Functions } from './ports.ts';
 import type { StoredEvent } from './protocol/event.ts';
+import type { FunctionConfig } from './protocol/function.ts';
 import { checkApps } from './registry/check.ts';
 
 export interface WorkerOptions {
@@ -24,7 +25,6 @@ export interface WorkerOptions {
 
 interface Engine {
   parts: Parts;
-  functions: Functions;
   fetch: (request: Request, env: Env, ctx: ExecutionContext) => Response | Promise<Response>;
 }
 
@@ -35,7 +35,7 @@ const LATER = 60;
 export function createWorker({ apps }: WorkerOptions, overrides: Partial<Parts> = {}) {
   const functions = checkApps(apps);
   let prepared: Engine | BadSettings | undefined;
-  const engineOf = (env: Env) => (prepared ??= prepare(env, { list: () => functions }, overrides));
+  const engineOf = (env: Env) => (prepared ??= prepare(env, functions, overrides));
 
   return {
     async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
@@ -46,7 +46,7 @@ export function createWorker({ apps }: WorkerOptions, overrides: Partial<Parts> 
       const engine = engineOf(env);
       if ('problem' in engine) return batch.retryAll({ delaySeconds: LATER });
       const consume = batch.queue.endsWith('runs') ? consumeRuns : consumeEvents;
-      await consume(batch.messages, { ...engine.parts, functions: engine.functions });
+      await consume(batch.messages, engine.parts);
     },
     async scheduled(_controller: ScheduledController, env: Env): Promise<void> {
       const engine = engineOf(env);
@@ -60,15 +60,18 @@ interface BadSettings {
   problem: string;
 }
 
-function prepare(env: Env, functions: Functions, overrides: Partial<Parts>): Engine | BadSettings {
+function prepare(
+  env: Env,
+  functions: readonly FunctionConfig[],
+  overrides: Partial<Parts>,
+): Engine | BadSettings {
   const settings = readSettings(env, overrides);
   if ('problem' in settings) return settings;
-  const parts = compose(env, { ...overrides, config: settings });
-  const prompt = promptDispatch({ ...parts, functions });
-  const again = (event: StoredEvent) => isHeardAgain(functions, event);
-  const intake = { ...parts, prompt, isHeardAgain: again, arm: armOnce(parts) };
-  const app = api({ ...parts, functions, keys: settings, intake, version });
-  return { parts, functions, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
+  const parts = compose(env, functions, { ...overrides, config: settings });
+  const again = (event: StoredEvent) => isHeardAgain(parts.functions, event);
+  const intake = { ...parts, prompt: promptDispatch(parts), isHeardAgain: again, arm: armOnce(parts) };
+  const app = api({ ...parts, ...signatures(settings, parts.clock), keys: settings, intake, version });
+  return { parts, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
 }
 
 function readSettings(env: Env, { config, log = consoleLog }: Partial<Parts>): Config | BadSettings {

@@ -7,7 +7,10 @@ import type {
   Crons,
   Gates,
   LineOwner,
+  RemoteRuns,
   Runs,
+  Signals,
+  SignalWaiters,
   SlotHolders,
   StartGates,
   Sweeps,
@@ -16,15 +19,23 @@ import type {
 } from './ports.ts';
 import type { GateOf } from './protocol/gate.ts';
 import { limits } from './protocol/limits.ts';
-import type { CronRpc, GateRpc, RunRpc, SweeperRpc, WaitsRpc } from './protocol/rpc.ts';
+import type {
+  CronRpc,
+  GateRpc,
+  RemoteRunRpc,
+  RunRpc,
+  SignalsRpc,
+  SweeperRpc,
+  WaitsRpc,
+} from './protocol/rpc.ts';
 import type { SlotClaim } from './protocol/slot.ts';
 import type { Wait } from './protocol/wait.ts';
 
 const TRIES = 3;
 
-export function objectRuns(env: Env): Runs & Waiters & SlotHolders {
+export function objectRuns(env: Env): Runs & Waiters & SignalWaiters & SlotHolders & RemoteRuns {
   // The platform's mapped stub types cannot take recursive JSON in; what the class implements is said here instead.
-  const run = (runId: string) => env.RUN.get(env.RUN.idFromName(runId)) as unknown as RunRpc;
+  const run = (runId: string) => env.RUN.get(env.RUN.idFromName(runId)) as unknown as RunRpc & RemoteRunRpc;
   return {
     start: (start) => retrying(() => run(start.runId).start(start)),
     cancel: (runId) => retrying(() => run(runId).cancel()),
@@ -32,6 +43,10 @@ export function objectRuns(env: Env): Runs & Waiters & SlotHolders {
     trace: (runId) => retrying(() => run(runId).trace()),
     resume: (runId, key, event) => retrying(() => run(runId).resume(key, event)),
     answer: (runId, key, answer) => retrying(() => run(runId).answer(key, answer)),
+    tell: (runId, key, answer) => run(runId).answer(key, answer),
+    awaits: (runId, key) => retrying(() => run(runId).awaits(key)),
+    checkpoint: (runId, name, checkpoint) => retrying(() => run(runId).checkpoint(name, checkpoint)),
+    snapshot: (runId, name) => retrying(() => run(runId).snapshot(name)),
     grant: (runId, granted) => retrying(() => run(runId).grant(granted)),
     check: (runId) => retrying(() => run(runId).check()),
     purge: (runId) => retrying(() => run(runId).purge()),
@@ -54,9 +69,24 @@ export function objectCrons(env: Env): Crons {
 /** The platform takes names of 1,024 bytes; an event's may have four for each of its 256 characters. */
 const NAME_BYTES = 1_000;
 
-export function objectWaits({ WAITS }: { WAITS: DurableObjectNamespace }): Waits {
-  const object = (env: string, event: string) =>
-    WAITS.get(WAITS.idFromName(shortened(`${env}:${event}`))) as unknown as WaitsRpc;
+/** @param name of whatever users name. */
+function named(objects: DurableObjectNamespace, env: string, name: string): DurableObjectStub {
+  const full = `${env}:${name}`;
+  return objects.get(objects.idFromName(utf8Length(full) <= NAME_BYTES ? full : `#${sha256Hex(full)}`));
+}
+
+export function objectSignals({ SIGNALS }: Pick<Env, 'SIGNALS'>): Signals {
+  const object = (env: string, signal: string) => named(SIGNALS, env, signal) as unknown as SignalsRpc;
+  return {
+    listen: (wait) => retrying(() => object(wait.env, wait.signal).listen(wait)),
+    send: (env, signal, sent) => retrying(() => object(env, signal).send(sent)),
+    expire: (env, signal, runId, key) => retrying(() => object(env, signal).expire(runId, key)),
+    drop: (env, signal, runId, key) => retrying(() => object(env, signal).drop(runId, key)),
+  };
+}
+
+export function objectWaits({ WAITS }: Pick<Env, 'WAITS'>): Waits {
+  const object = (env: string, event: string) => named(WAITS, env, event) as unknown as WaitsRpc;
   return {
     async listen(waits) {
       const groups = [...Map.groupBy(waits, ({ env, event }) => JSON.stringify([env, event])).values()];

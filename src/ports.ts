@@ -6,6 +6,7 @@ import type { EventView, StoredEvent } from './protocol/event.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import type { Collectable, Collected, Collecting, Entrant, GateOf } from './protocol/gate.ts';
 import type { SkippedTicks } from './protocol/rpc.ts';
+import type { SentSignal, SignalWait } from './protocol/signal.ts';
 import type {
   Granted,
   LimitChange,
@@ -18,8 +19,11 @@ import type {
 } from './protocol/slot.ts';
 import type { Wait } from './protocol/wait.ts';
 import type {
+  Checkpoint,
+  CheckpointResult,
   RunCheck,
   RunEnding,
+  RunSnapshot,
   RunStart,
   RunStatus,
   RunSummary,
@@ -78,6 +82,8 @@ export interface Arrival {
   event: StoredEvent;
   /** Whether dispatch has anything to do for it, e.g. runs to start. If not, and nobody waits for its name, it is stored as dispatched. */
   isHeard: boolean;
+  /** Of the registry that this was found out with. When it is not the current one the event is not stored as dispatched. */
+  version: number;
   /** Some function collects it into a batch or a debounce: a duplicate is dispatched to that one all the same (ID-7). */
   isHeardAgain?: boolean;
 }
@@ -94,8 +100,11 @@ export interface Settlement {
   dispatched?: string[];
 }
 
-/** Events that are to be dispatched, by their internal ids; and whether somebody may wait for them. Duplicates are only collected. */
-export type Admitted = Map<string, { isAwaited: boolean; isDuplicate?: boolean }>;
+/**
+ * Events that are to be dispatched, by their internal ids; whether somebody may wait for their name; and whether what they start was
+ * planned with the functions of now. Duplicates are only collected.
+ */
+export type Admitted = Map<string, { isAwaited: boolean; isCurrent: boolean; isDuplicate?: boolean }>;
 
 export interface EventQuery {
   env: string;
@@ -231,6 +240,41 @@ export interface Waiters {
   cancel(runId: string): Promise<unknown>;
 }
 
+/** The objects that know which run waits for which signal: one run at most for each signal of an environment (WS-1). */
+export interface Signals {
+  /** Durable when it resolves; a repeat changes nothing. `taken`: another run waits, and this wait is to fail then. */
+  listen(wait: SignalWait): Promise<'listening' | 'taken'>;
+  /** Answers the run that gets it, null when none waits; the signal is nobody's then. A repeat changes nothing. */
+  send(env: string, signal: string, sent: SentSignal): Promise<string | null>;
+  /** The deadline of a wait has passed: what it got before that, if anything; ends the wait. */
+  expire(env: string, signal: string, runId: string, key: string): Promise<StepAnswer | null>;
+  /** The run wants it no more. */
+  drop(env: string, signal: string, runId: string, key: string): Promise<void>;
+}
+
+/** The runs, as the signals see them. */
+export interface SignalWaiters {
+  /** The answer to a step, told once: so `gone` means that this run has not had it, nor will. */
+  tell(runId: string, key: string, answer: StepAnswer): Promise<'taken' | 'gone'>;
+  /** Whether the run still waits for what it has asked for under this key. */
+  awaits(runId: string, key: string): Promise<boolean>;
+}
+
+/** The run objects, as remote code sees its own runs. Null: no such run in the environment. */
+export interface RemoteRuns {
+  /** Steps that it has run in the course of a call. A repeat changes nothing. */
+  checkpoint(runId: string, env: string, checkpoint: Checkpoint): Promise<CheckpointResult | null>;
+  snapshot(runId: string, env: string): Promise<RunSnapshot | 'ended' | null>;
+}
+
+/** The functions of an environment at one moment. */
+export interface Catalog {
+  /** Rises with every change that an app's registration brings; 0 as long as there was none. */
+  version: number;
+  /** Of all that may start; the same list as long as nothing changes. */
+  configs: readonly FunctionConfig[];
+}
+
 export type LineOwner = Pick<LimitChoice, 'env' | 'functionId' | 'scope'>;
 
 /** Where it is decided who may start, and who may execute, under a function's limits. */
@@ -265,7 +309,98 @@ export interface StartGates {
 
 /** The functions that an environment has. */
 export interface Functions {
-  list(env: string): readonly FunctionConfig[];
+  /** What is known here, at once: may be behind, which the store finds out (`Admitted`). */
+  known(env: string): Catalog;
+  /** As they are now. */
+  load(env: string): Promise<Catalog>;
+}
+
+/** Where a function outside of this Worker is called. */
+interface RemoteApp {
+  /** Its name, unique in its environment (AP-4). */
+  id: string;
+  uuid: string;
+  /** http or https; without `fnId`, `stepId` and `deployId`, which every call sets itself (AP-23a, XL-1). */
+  url: string;
+  /** As registered, `<language>:v<version>`: `js:v3.54.2`, `py:v0.5.18`, `go:v0.16.0`. */
+  sdk: string;
+  /** The service binding that reaches it, where the URL's host is `<binding>.binding`. */
+  binding?: string;
+}
+
+export interface RegisteredFunction {
+  config: FunctionConfig;
+  uuid: string;
+  /** From 1, one higher with each sync that changes the configuration (AP-8). */
+  version: number;
+  /** Null: its code is in this Worker. */
+  app: RemoteApp | null;
+}
+
+/** The functions of this Worker, and those of apps elsewhere as they registered. */
+export interface Registry extends Functions {
+  /**
+   * Also a function that may not start any more: its runs go on (FN-12). What is known here counts for a few seconds, and longer where
+   * the database fails. @param version of the registry: not older than that.
+   */
+  find(env: string, functionId: string, version?: number): Promise<RegisteredFunction | null>;
+  /** All that may start, as they are now. */
+  list(env: string): Promise<readonly RegisteredFunction[]>;
+}
+
+/** An app as it last registered; times in milliseconds. */
+export interface AppRecord {
+  id: string;
+  /** Of its newest sync; each of its functions has the one that it was synced from (AP-38). */
+  url: string;
+  sdk: string;
+  framework: string | null;
+  platform: string | null;
+  appVersion: string | null;
+  /** When a sync last changed something. */
+  syncedAt: number;
+  archivedAt: number | null;
+}
+
+export interface FunctionRecord {
+  config: FunctionConfig;
+  appId: string;
+  url: string;
+  version: number;
+  /** Not served any more, or its app is archived. */
+  isArchived: boolean;
+}
+
+export interface AppRecords {
+  version: number;
+  apps: AppRecord[];
+  functions: FunctionRecord[];
+}
+
+/** Where registrations are kept. Every method is one atomic batch and may be repeated. */
+export interface Apps {
+  /** One consistent reading; null when the version is still the `known` one. */
+  load(env: string, known?: number): Promise<AppRecords | null>;
+  /**
+   * Takes the app's own data, and adds or changes these functions. Those of the app that were synced from the same path and are not
+   * among them are archived (AP-38, FN-12).
+   */
+  sync(
+    env: string,
+    app: Omit<AppRecord, 'syncedAt' | 'archivedAt'>,
+    functions: FunctionConfig[],
+    now: number,
+  ): Promise<void>;
+  /** Archives an app, or takes that back (AP-45). False: there is no such app. */
+  setArchived(env: string, appId: string, archivedAt: number | null): Promise<boolean>;
+}
+
+/** The way to apps. */
+export interface AppNetwork {
+  /** Why an address may not be called, in words that may be shown; null where it may. */
+  refusal(url: string): string | null;
+  /** Follows no redirects. Rejects where the address may not be called. @param binding of the app that is meant, if it has one. */
+  fetch(url: string, init: RequestInit, binding?: string): Promise<Response>;
 }
 
 /** The sweep's own alarm. */

@@ -3,6 +3,6 @@ import { durableObjects } from '../durable-objects/index.ts';
 import { apps } from './app/index.ts';
 import { createWorker } from './engine.ts';
 
-export const { Run, Sweeper, Cron, Waits, Gate } = durableObjects({ apps });
+export const { Run, Sweeper, Cron, Waits, Signals, Gate } = durableObjects({ apps });
 
 export default createWorker({ apps });

@@ -2,10 +2,14 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ApiContext } from './deps.ts';
 
-export type Status = Extract<ContentfulStatusCode, 400 | 401 | 404 | 405 | 500 | 503>;
+export type Status = Extract<ContentfulStatusCode, 400 | 401 | 404 | 405 | 409 | 410 | 413 | 500 | 503>;
 
 export function success(c: ApiContext, data: unknown, now: number): Response {
-  return c.json({ data, metadata: { fetched_at: rfc3339(now), cached_until: null } });
+  return c.json({ data, metadata: metadata(now) });
+}
+
+export function metadata(now: number) {
+  return { fetched_at: rfc3339(now), cached_until: null };
 }
 
 export function failure(c: ApiContext, status: Status, error: string): Response {

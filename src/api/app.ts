@@ -3,14 +3,19 @@
  * and preflights is closed without keys.
  */
 import { Hono, type MiddlewareHandler } from 'hono';
-import { authorizeBearer } from '../keys/access.ts';
+import { authorizeBearer, NO_BRANCH } from '../keys/access.ts';
 import { failure } from './answer.ts';
+import { appRoutes } from './apps.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
+import { devRoutes } from './dev.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flow.ts';
-import { commonHeaders } from './headers.ts';
+import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
+import { registerRoutes } from './register.ts';
+import { remoteRoutes } from './remote.ts';
 import { runRoutes } from './runs.ts';
+import { signalRoutes } from './signals.ts';
 
 export function api(deps: ApiDeps): Hono<ApiEnv> {
   const { dev } = deps.keys;
@@ -18,12 +23,15 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.use(commonHeaders(dev));
   app.get('/', (c) => c.text(greeting(deps)));
   app.get('/health', (c) => c.json({ status: 200, message: 'OK' }));
-  // An SDK takes any JSON under this path for a development server (wire 1.3).
-  if (!dev) app.get('/dev', (c) => c.text('not found', 404));
+  app.route('/', devRoutes(deps));
   app.route('/', intakeRoutes(deps));
   app.use(signedIn(deps));
+  app.route('/', registerRoutes(deps));
+  app.route('/', appRoutes(deps));
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
+  app.route('/', signalRoutes(deps));
+  app.route('/', remoteRoutes(deps));
   app.route('/', flowRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
@@ -40,7 +48,10 @@ function greeting({ version, keys }: ApiDeps): string {
 
 function signedIn(deps: ApiDeps): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const access = authorizeBearer(deps.keys, c.req.header('authorization') ?? null);
+    const { authorization = null, [BRANCH_HEADER]: branch = null } = c.req.header();
+    const access = authorizeBearer(deps.keys, authorization, branch);
+    if (access === NO_BRANCH)
+      return failure(c, 400, `${BRANCH_HEADER}: expected the name of a branch (ENV-11)`);
     if (access === null) {
       c.header('www-authenticate', 'Bearer');
       return failure(c, 401, 'Unauthorized');

@@ -2,20 +2,25 @@
 import type { Context } from 'hono';
 import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
-import type { Clock, Functions, Gates, Log, Runs, Seal, Store } from '../ports.ts';
+import type { SyncDeps } from '../registry/sync.ts';
+import type { Clock, Entropy, Gates, Log, RemoteRuns, Runs, Seal, Signals, Store } from '../ports.ts';
 
-export interface ApiDeps {
+export interface ApiDeps extends SyncDeps {
   keys: KeyConfig;
   intake: IntakeDeps;
   store: Store;
   runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
-  functions: Functions;
+  signals: Pick<Signals, 'send'>;
+  remoteRuns: RemoteRuns;
   gates: Pick<Gates, 'lines' | 'change'>;
   /** Null when the deployment has no encryption key. */
   seal: Pick<Seal, 'open'> | null;
   clock: Clock;
+  entropy: Entropy;
   log: Log;
   version: string;
+  /** The environment that this deployment is. */
+  environment: string;
 }
 
 /** `env`: the environment that the request's key opens. */

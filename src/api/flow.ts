@@ -41,7 +41,7 @@ const put = choice.extend({
 
 async function show(deps: ApiDeps, c: ApiContext, id: string): Promise<Response> {
   const env = c.get('env');
-  const config = configOf(deps, env, id);
+  const config = (await deps.functions.find(env, id))?.config;
   if (config === undefined) return failure(c, 404, 'Function not found');
   const limits = limitsOf(config);
   const scopes = [...new Set(limits.map(({ scope }) => scope))];
@@ -67,7 +67,7 @@ async function change(
   schema: typeof put | typeof choice,
 ): Promise<Response> {
   const env = c.get('env');
-  const config = configOf(deps, env, id);
+  const config = (await deps.functions.find(env, id))?.config;
   if (config === undefined) return failure(c, 404, 'Function not found');
   const body = schema.safeParse(await c.req.json<unknown>().catch(() => undefined));
   if (!body.success) return failure(c, 400, problems(body.error));
@@ -102,10 +102,6 @@ function limitsOf({ concurrency = [], throttle }: FunctionConfig) {
       : [{ policy: 'throttle' as const, scope: 'fn' as const, n: 0, ...throttle }]),
     ...concurrency.map((one, n) => ({ policy: 'concurrency' as const, n, ...one })),
   ];
-}
-
-function configOf({ functions }: ApiDeps, env: string, id: string): FunctionConfig | undefined {
-  return functions.list(env).find((config) => config.id === id);
 }
 
 function problems(error: z.ZodError): string {

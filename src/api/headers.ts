@@ -6,6 +6,9 @@ const METHODS = 'GET, POST, PUT, DELETE, OPTIONS';
 const HEADERS =
   'authorization, content-type, x-inngest-env, x-inngest-sdk, x-inngest-event-id-seed, traceparent, tracestate, *';
 
+/** Which branch environment a branch key is used for (ENV-9). */
+export const BRANCH_HEADER = 'x-inngest-env';
+
 /** Of every answer, also of a deployment that cannot start. @param dev open for local development, which SDKs look at. */
 export function baseHeaders(dev: boolean) {
   return {

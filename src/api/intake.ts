@@ -4,6 +4,7 @@ import { acceptRequest } from '../ingest/accept.ts';
 import { Refusal } from '../ingest/refusal.ts';
 import { authorizeEventKey } from '../keys/access.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './deps.ts';
+import { BRANCH_HEADER } from './headers.ts';
 
 export function intakeRoutes(deps: ApiDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
@@ -18,7 +19,8 @@ export function intakeRoutes(deps: ApiDeps): Hono<ApiEnv> {
 }
 
 async function receive(deps: ApiDeps, c: ApiContext): Promise<Response> {
-  const access = authorizeEventKey(deps.keys, c.req.param('key') ?? '');
+  const branch = c.req.header(BRANCH_HEADER) ?? null;
+  const access = authorizeEventKey(deps.keys, c.req.param('key') ?? '', branch);
   if (access === null) return c.json({ error: 'Event key not found', status: 401 }, 401);
   try {
     const ids = await acceptRequest(deps.intake, {

@@ -1,12 +1,13 @@
 /** Stored things as API clients see them: snake_case, RFC 3339, UUIDs where the protocol has them (wire 9.2, RA-10, RA-12). */
-import { hashUuid } from '../lib/hash.ts';
 import { unseal } from '../keys/unseal.ts';
 import type { Json } from '../lib/json.ts';
 import { eventView as sealedView, type StoredEvent } from '../protocol/event.ts';
 import type { RunTrace, RunView, StepTrace, Waiting, Failure } from '../protocol/run.ts';
 import type { LineState, SlotState } from '../protocol/slot.ts';
+import { accountUuid, environmentUuid, functionUuid } from '../protocol/uuids.ts';
 import type { EventRecord, RunRecord } from '../ports.ts';
 import { rfc3339 } from './answer.ts';
+import { tokensOf } from './tokens.ts';
 import type { ApiDeps } from './deps.ts';
 
 /** With what is sealed in it opened. A seal that cannot be opened hides what it seals and nothing else. */
@@ -100,11 +101,13 @@ export function traceView(trace: RunTrace) {
 }
 
 function stepView(step: StepTrace) {
-  const { id, name, op, status, attempts, late, output, error } = step;
+  const { id, name, op, tool, status, attempts, late, input, output, error } = step;
   return {
     id,
     name,
     op,
+    /** Of our own making, like `input` and `tokens`: which tool of the SDK, where it is not `step.run`. */
+    tool,
     status,
     attempts,
     started_at: rfc3339(step.startedAt),
@@ -112,9 +115,16 @@ function stepView(step: StepTrace) {
     failures: step.failures.map(failureView),
     late_answers: late,
     waiting: step.waiting && waitingView(step.waiting),
+    input,
+    tokens: isAi(tool) ? tokensOf(output) : null,
     output,
     error,
   };
+}
+
+/** AI-8, AIO-2. */
+function isAi(tool: StepTrace['tool']): boolean {
+  return tool === 'step.ai.infer' || tool === 'step.ai.wrap';
 }
 
 function failureView({ attempt, at, error }: Failure) {
@@ -135,16 +145,4 @@ export function lineView({ policy, key, inUse, holders, waiting, nextAt }: LineS
 
 function time(ms: number | null): string | null {
   return ms === null ? null : rfc3339(ms);
-}
-
-function accountUuid(): string {
-  return hashUuid('account');
-}
-
-function environmentUuid(env: string): string {
-  return hashUuid(`environment:${env}`);
-}
-
-function functionUuid(env: string, functionId: string): string {
-  return hashUuid(`function:${env}:${functionId}`);
 }

@@ -1,6 +1,7 @@
 /** How user code is reached: the port that every kind of call implements, and what it needs of the run's object. */
 import type { StoredEvent } from '../protocol/event.ts';
 import type { Memo } from '../protocol/op.ts';
+import type { Checkpoint, CheckpointResult, RunSnapshot } from '../protocol/run.ts';
 import type { RunState } from '../run/state.ts';
 import type { Effect, RunInput } from '../run/transition.ts';
 
@@ -15,8 +16,8 @@ export interface RunHandle {
   events(): StoredEvent[];
   /** The stored outcome of a settled step. */
   memo(id: string): Memo;
-  /** Applies, writes, and performs the effects. Durable before anything leaves the object. */
-  feed(input: RunInput): void;
+  /** Applies, writes in one transaction, and performs the effects. Durable before anything leaves the object. */
+  feed(...inputs: RunInput[]): void;
 }
 
 /** A caller holds no state that a restart may not lose. */
@@ -24,4 +25,8 @@ export interface Caller {
   call(call: Call): void;
   /** Nothing of this run's user code is wanted any more. */
   stop(): void;
+  /** Steps that a call under way has run meanwhile (wire 6.2). Only where the code is outside, as the next. */
+  checkpoint?(checkpoint: Checkpoint): CheckpointResult;
+  /** What calls tell of the run; for code that fetches it as it is too large for a call (wire 3.9). */
+  snapshot?(): Promise<RunSnapshot>;
 }

@@ -6,10 +6,10 @@
  * what may begin (`began`), whose answer counts (`reported`), which handler is current (its entry number).
  */
 import { SECOND } from '../lib/time.ts';
-import { compileWait } from '../expr/wait.ts';
 import { serializeError } from '../protocol/error.ts';
 import { eventView, SEALED, type EventView } from '../protocol/event.ts';
-import type { InvokeFunction, Op, WaitForEvent } from '../protocol/op.ts';
+import type { AIGateway, Gateway, InvokeFunction, StepTool, WaitForEvent } from '../protocol/op.ts';
+import { readSignal, type SentSignal } from '../protocol/signal.ts';
 import type { Clock } from '../ports.ts';
 import type { RunState } from '../run/state.ts';
 import {
@@ -20,8 +20,12 @@ import {
   type StepOutcome,
 } from '../sdk/execution.ts';
 import { enterFunction } from '../sdk/entry.ts';
+import { NonRetriableError } from '../sdk/errors.ts';
 import type { InngestFunction } from '../sdk/function.ts';
+import { waitProblem } from './ask.ts';
 import type { Call, Caller, RunHandle } from './caller.ts';
+import { shownRequest } from './gateway.ts';
+import { toOp, withoutOk } from './outcome.ts';
 
 /** How long the code may take to reach a step that is to be retried; then that attempt has failed (VR-10). */
 const SEARCH = 10 * SECOND;
@@ -41,6 +45,10 @@ export interface EmbeddedDeps {
     events: object[],
     from: { env: string; runId: string; seed: string; at: number },
   ): Promise<{ ids: string[] }>;
+  /** Answers the run that gets the signal; the same id is the same act of sending. */
+  signal(signal: SentSignal, to: { env: string; signal: string }): Promise<string | null>;
+  /** Makes the request of a step; never rejects. @param isLast no further attempt will be made. */
+  request(request: Gateway | AIGateway, isLast: boolean): Promise<StepOutcome>;
   clock: Clock;
   /** Events as the handler sees them, their sealed parts opened. A promise only where something is sealed. */
   open(events: EventView[], env: string): object[] | Promise<object[]>;
@@ -103,7 +111,7 @@ export class EmbeddedCaller implements Caller {
     const { id, name, kind } = step;
     const { steps, live } = this.#state();
     if (!steps.has(id) && !live.steps.has(id)) {
-      if (kind.op === 'StepRun') this.#begin(execution, step);
+      if (isRun(kind)) this.#begin(execution, step);
       else if (kind.op === 'InvokeFunction') void this.#invoke({ ...kind, id, name, attempt: 0 });
       else if (kind.op === 'WaitForEvent') this.#wait({ ...kind, id, name, attempt: 0 });
       else this.#run.feed({ type: 'reported', op: { ...kind, id, name, attempt: 0 } });
@@ -113,11 +121,8 @@ export class EmbeddedCaller implements Caller {
 
   /** WE-20: a wait that could never be answered fails the run, and never leaves it hanging. */
   #wait(op: WaitForEvent): void {
-    const compiled = op.expression === null ? null : compileWait(op.expression);
-    if (compiled === null || compiled.ok) return this.#run.feed({ type: 'reported', op });
-    const { message, position } = compiled.error;
-    const text = `step "${op.name}": ${message} at ${position.line}:${position.column}`;
-    const error = { name: 'InvalidExpression', message: text };
+    const error = waitProblem(op);
+    if (error === null) return this.#run.feed({ type: 'reported', op });
     this.#run.feed({ type: 'threw', entry: this.#state().run.entry, error, final: true });
   }
 
@@ -135,9 +140,10 @@ export class EmbeddedCaller implements Caller {
     }
   }
 
-  #begin(execution: Execution, { id, name, kind }: ReachedStep): void {
-    this.#run.feed({ type: 'began', id, name, attempt: 0, recorded: 'sends' in kind });
-    if (this.#state().live.steps.has(id)) void this.#runStep(execution, { id, name }, 0);
+  #begin(execution: Execution, step: ReachedStep): void {
+    const { id, name, kind } = step;
+    this.#run.feed({ type: 'began', id, name, attempt: 0, recorded: 'sends' in kind, ...shownOf(kind) });
+    if (this.#state().live.steps.has(id)) void this.#runStep(execution, step, 0);
   }
 
   /** The handler once more, in which only this step runs and every other one without an outcome stays open. */
@@ -156,7 +162,7 @@ export class EmbeddedCaller implements Caller {
         if (step.id !== id) return;
         found = true;
         if (search !== null) clearTimeout(search);
-        void this.#runStep(execution, { id, name }, attempt);
+        void this.#runStep(execution, step, attempt);
       }, missing),
     );
     this.#alone.get(id)?.stop();
@@ -165,9 +171,13 @@ export class EmbeddedCaller implements Caller {
     if (!found) search = setTimeout(missing, SEARCH);
   }
 
-  async #runStep(execution: Execution, step: { id: string; name: string }, attempt: number): Promise<void> {
-    // A step that is retried alone ends the entry that it runs in.
-    const outcome = await execution.run(step.id, execution === this.#alone.get(step.id));
+  async #runStep(execution: Execution, step: ReachedStep, attempt: number): Promise<void> {
+    const { id, kind } = step;
+    const outcome =
+      kind.op === 'Gateway' || kind.op === 'AIGateway'
+        ? await this.#deps.request(kind, attempt + 1 >= this.#state().config.maxAttempts)
+        : // A step that is retried alone ends the entry that it runs in.
+          await execution.run(id, execution === this.#alone.get(id));
     this.#report(step, attempt, outcome);
   }
 
@@ -235,6 +245,12 @@ export class EmbeddedCaller implements Caller {
         const at = stepId === null ? undefined : this.#firstBegan(stepId);
         const seed = `${runId}:${stepId ?? 'handler'}:${nth}`;
         return this.#deps.send(events, { env, runId, seed, at: at ?? this.#deps.clock.now() });
+      },
+      sendSignal: async (written, stepId, nth) => {
+        const read = readSignal(written, `${runId}:${stepId ?? 'handler'}:${nth}`);
+        if (typeof read === 'string') throw new NonRetriableError(`step.sendSignal: ${read}`);
+        const receiver = await this.#deps.signal(read.sent, { env, signal: read.signal });
+        return receiver === null ? {} : { runId: receiver };
       },
     };
   }
@@ -304,11 +320,17 @@ export class EmbeddedCaller implements Caller {
   }
 }
 
-function toOp(step: { id: string; name: string; attempt: number }, outcome: StepOutcome): Op {
-  if (outcome.ok) return { op: 'StepRun', ...step, data: outcome.data };
-  return { op: 'StepError', ...step, ...withoutOk(outcome) };
+type RunOp = 'StepRun' | (Gateway | AIGateway)['op'];
+
+/** Whether something is to be done for it here, which takes attempts. */
+function isRun(kind: ReachedStep['kind']): kind is Extract<ReachedStep['kind'], { op: RunOp }> {
+  return kind.op === 'StepRun' || kind.op === 'Gateway' || kind.op === 'AIGateway';
 }
 
-function withoutOk({ error, final, retryAfter }: Extract<StepOutcome, { ok: false }>) {
-  return { error, final, ...(retryAfter === undefined ? {} : { retryAfter }) };
+/** What people see of such a step. */
+function shownOf(kind: ReachedStep['kind']): { tool?: StepTool; input?: string } {
+  if (kind.op === 'Gateway' || kind.op === 'AIGateway') return shownRequest(kind);
+  if (kind.op !== 'StepRun') return {};
+  const { tool, input } = kind;
+  return { ...(tool === undefined ? {} : { tool }), ...(input === undefined ? {} : { input }) };
 }

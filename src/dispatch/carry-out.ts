@@ -7,15 +7,17 @@
  * written an event counts as undispatched, so everything here may be interrupted and repeated.
  */
 import { SECOND } from '../lib/time.ts';
+import type { SerializedError } from '../protocol/error.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { RunEnding, RunStart, RunSummary } from '../protocol/run.ts';
 import type { Admitted, QueuedRun, Runs, Store, Waits } from '../ports.ts';
 import { errorKind } from './delivery.ts';
 import { type GateDeps, isCollected, passGates } from './gates.ts';
 import { inPool } from './pool.ts';
-import { planAll, type Plan, type PlanDeps } from './starts.ts';
+import { planAll, planAnew, type Plan, type PlanDeps } from './starts.ts';
 
 export interface CarryDeps extends PlanDeps, Pick<GateDeps, 'gates'> {
+  functions: PlanDeps['functions'] & GateDeps['functions'];
   store: Pick<Store, 'settle' | 'claim'>;
   runs: Pick<Runs, 'start' | 'answer'>;
   waits: Pick<Waits, 'deliver'>;
@@ -45,7 +47,8 @@ export async function carryOut(
   let [next, state] = [opened(plans, admitted), admitted];
   while (next.length > 0) {
     for (const { event } of next) outcomes.set(event.internalId, { is: 'done' });
-    const { plans: open, skipped } = await letIn(deps, next, outcomes);
+    const planned = opened(await current(deps, next, state, outcomes), state);
+    const { plans: open, skipped } = await letIn(deps, planned, outcomes);
     const endings = await start(deps, open, atOnce, outcomes);
     await deliver(
       deps,
@@ -56,6 +59,29 @@ export async function carryOut(
     const told = await tellParents(deps, endings);
     const written = await settle(deps, open, { endings: told, skipped }, outcomes);
     [next, state] = [opened(written.plans, written.admitted), written.admitted];
+  }
+}
+
+/**
+ * Planning costs nothing as long as what is known of the functions is not behind; the store has told of which events it was. Nothing of
+ * those has been started yet.
+ */
+async function current(
+  deps: CarryDeps,
+  plans: readonly Plan[],
+  admitted: Admitted,
+  outcomes: Outcomes,
+): Promise<Plan[]> {
+  const isCurrent = ({ event }: Plan) => admitted.get(event.internalId)?.isCurrent === true;
+  const stale = plans.filter((plan) => !isCurrent(plan)).map(({ event }) => event);
+  if (stale.length === 0) return [...plans];
+  const rest = plans.filter(isCurrent);
+  try {
+    return [...rest, ...(await planAnew(deps, stale))];
+  } catch (error) {
+    deps.log.error('dispatch: the functions were not loaded', { events: stale.length, error });
+    for (const { internalId } of stale) outcomes.set(internalId, { is: 'store' });
+    return rest;
   }
 }
 
@@ -165,8 +191,9 @@ async function refuse(deps: CarryDeps, plans: readonly Plan[], outcomes: Outcome
   for (const { event, starts, gated } of plans) {
     const { internalId, target } = event;
     if (starts.length > 0 || gated.length > 0 || target?.parent === undefined) continue;
-    const message = `the invoked function "${target.functionId}" does not exist`;
-    const data = JSON.stringify({ name: 'NonRetriableError', message });
+    const message = `could not find function with ID: ${target.functionId}`;
+    const refusal: SerializedError = { name: 'NonRetriableError', message, code: 'functionNotFound' };
+    const data = JSON.stringify(refusal);
     try {
       await deps.runs.answer(target.parent.runId, target.parent.key, { ok: false, data });
     } catch (error) {

@@ -15,7 +15,7 @@ export interface FlowOptions {
 /** Whether some function may collect the event: for that one a duplicate counts as well (ID-7, DB-17, BA-16). */
 export function isHeardAgain(functions: Functions, { env, id, name, target }: StoredEvent): boolean {
   if (id === undefined || target !== undefined) return false;
-  const listening = mayStart(indexFunctions(functions.list(env)), name);
+  const listening = mayStart(indexFunctions(functions.known(env).configs), name);
   return listening.some(({ batchEvents, debounce }) => (batchEvents ?? debounce) !== undefined);
 }
 

@@ -13,7 +13,7 @@ import type { Asks } from '../protocol/flow.ts';
 import type { FunctionConfig } from '../protocol/function.ts';
 import type { Collectable, Collecting, Entrant, GateOf } from '../protocol/gate.ts';
 import type { RunStart, RunSummary } from '../protocol/run.ts';
-import type { Clock, Functions, Log, Runs, StartGates, Store } from '../ports.ts';
+import type { Clock, Log, Registry, Runs, StartGates, Store } from '../ports.ts';
 import { errorKind } from './delivery.ts';
 
 /** A start that has something to pass before it may be a run. */
@@ -28,7 +28,7 @@ export interface GateDeps {
   store: Pick<Store, 'claim'>;
   gates: StartGates;
   runs: Pick<Runs, 'answer'>;
-  functions: Functions;
+  functions: Pick<Registry, 'find'>;
   clock: Clock;
   log: Log;
 }
@@ -140,9 +140,9 @@ async function inGroups(
       const [{ run }] = items as [Gated];
       const { env, functionId } = run;
       try {
-        const config = deps.functions.list(env).find(({ id }) => id === functionId);
-        if (config === undefined) throw new Error('the function is gone');
-        await work({ of: { env, functionId }, config, items });
+        const found = await deps.functions.find(env, functionId, run.registry);
+        if (found === null) throw new Error('the function is gone');
+        await work({ of: { env, functionId }, config: found.config, items });
       } catch (error) {
         deps.log.error('dispatch: starts did not pass their gates', {
           functionId,

@@ -18,21 +18,30 @@ export async function launch(deps: LaunchDeps, window: Closed): Promise<void> {
     const { runId, functionId } = window;
     return deps.log.error('dispatch: collected events have expired', { runId, functionId });
   }
-  const isKnown = deps.functions.list(window.env).some(({ id }) => id === window.functionId);
-  return isKnown ? begin(deps, window, [event, ...events.slice(1)]) : drop(deps, window, event);
+  // Brings what is known of it up to date.
+  await deps.functions.find(window.env, window.functionId);
+  const { version, configs } = deps.functions.known(window.env);
+  const isKnown = configs.some(({ id }) => id === window.functionId);
+  return isKnown ? begin(deps, window, [event, ...events.slice(1)], version) : drop(deps, window, event);
 }
 
+/** @param version of the registry. */
 async function begin(
   deps: LaunchDeps,
   window: Closed,
   events: [StoredEvent, ...StoredEvent[]],
+  version: number,
 ): Promise<void> {
   const { env, functionId, runId, asks, closedAt } = window;
   const [event] = events;
-  const run = { runId, env, functionId, events, queuedAt: closedAt, startAt: startOf(window, event) };
-  const plan = { event, starts: [], gated: [{ run, asks, at: closedAt }], isHeard: true, isCollected: true };
+  const registry = version === 0 ? {} : { registry: version };
+  const startAt = startOf(window, event);
+  const run = { runId, env, functionId, events, queuedAt: closedAt, startAt, ...registry };
+  const gated = [{ run, asks, at: closedAt }];
+  const plan = { event, starts: [], gated, isHeard: true, isCollected: true, version };
   const outcomes: Outcomes = new Map();
-  await carryOut(deps, [plan], new Map([[event.internalId, { isAwaited: false }]]), 1, outcomes);
+  const admitted = new Map([[event.internalId, { isAwaited: false, isCurrent: true }]]);
+  await carryOut(deps, [plan], admitted, 1, outcomes);
   const outcome = outcomes.get(event.internalId);
   if (outcome?.is === 'failed') throw new Error(outcome.reason);
   if (outcome?.is !== 'done') throw new Error('it was not written');

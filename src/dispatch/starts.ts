@@ -2,7 +2,7 @@
 import { indexFunctions, plan, readsUser } from '../match/plan.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
-import type { Arrival, Clock, Functions, Log, Seal } from '../ports.ts';
+import type { Arrival, Catalog, Clock, Functions, Log, Seal } from '../ports.ts';
 import { withFlow } from './flow.ts';
 import { type Gated, isCollected } from './gates.ts';
 
@@ -27,23 +27,32 @@ export async function planAll(deps: PlanDeps, events: readonly StoredEvent[]): P
   const now = deps.clock.now();
   return Promise.all(
     events.map(async (event) => {
-      const { starts, gated } = await startsOf(deps, event, now);
+      const catalog = deps.functions.known(event.env);
+      const { starts, gated } = await startsOf(deps, catalog, event, now);
       // One that is meant for a function that does not exist is refused to whoever sent it.
       const isHeard = starts.length > 0 || gated.length > 0 || event.target !== undefined;
-      return { event, starts, gated, isHeard, isHeardAgain: gated.some(isCollected) };
+      const isHeardAgain = gated.some(isCollected);
+      return { event, starts, gated, isHeard, isHeardAgain, version: catalog.version };
     }),
   );
 }
 
+/** Once more, with the functions that the environments of these events have now. Rejects when they cannot be loaded. */
+export async function planAnew(deps: PlanDeps, events: readonly StoredEvent[]): Promise<Plan[]> {
+  for (const env of new Set(events.map((event) => event.env))) await deps.functions.load(env);
+  return planAll(deps, events);
+}
+
 /** `user` is opened only for functions whose expressions read it; where it cannot be, filters do not match, and that is logged. */
-async function startsOf(deps: PlanDeps, event: StoredEvent, now: number) {
-  const index = indexFunctions(deps.functions.list(event.env));
+async function startsOf(deps: PlanDeps, { version, configs }: Catalog, event: StoredEvent, now: number) {
+  const index = indexFunctions(configs);
   const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
   const warn = (warning: object) =>
     deps.log.error('dispatch: an expression could not be decided', { ...warning });
   const starts = plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
+  const planned = version === 0 ? starts : starts.map((start) => ({ ...start, registry: version }));
   const open = async () => user ?? (event.user === undefined ? undefined : openUser(deps, event));
-  return withFlow(index, event, starts, { open, warn });
+  return withFlow(index, event, planned, { open, warn });
 }
 
 async function openUser({ seal, log }: PlanDeps, { env, internalId, user }: StoredEvent) {

@@ -1,5 +1,5 @@
 /** An error as it crosses a boundary (ER-6, ER-7, SH-18). */
-import { isObject } from '../lib/json.ts';
+import { isObject, type Json } from '../lib/json.ts';
 import { limits } from './limits.ts';
 
 export interface SerializedError {
@@ -7,7 +7,13 @@ export interface SerializedError {
   message: string;
   stack?: string;
   cause?: SerializedError;
+  /** What an SDK reported with it, for that SDK (XL-18). */
+  data?: Json;
+  /** Of the engine's own errors: remote code knows them by other names. */
+  code?: ErrorCode;
 }
+
+export type ErrorCode = 'invokeTimeout' | 'functionNotFound' | 'functionCancelled';
 
 const CAUSES = 5;
 

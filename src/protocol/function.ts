@@ -103,13 +103,7 @@ export const functionConfig = z.strictObject({
   /** Composite id, `<app>-<function>` (FN-7). */
   id: z.string({ error: 'expected a string' }).min(1, { error: 'id is empty (FN-13)' }),
   name: z.string(),
-  triggers: z
-    .array(trigger)
-    .min(1, { error: 'a function needs at least one trigger (FN-3)' })
-    .transform(distinct)
-    .refine((triggers) => triggers.length <= limits.triggersPerFunction, {
-      error: `at most ${limits.triggersPerFunction} different triggers (TR-7)`,
-    }),
+  triggers: someTriggers(1),
   /** Retries after the first attempt, for each step and for the code between steps (RT-3). */
   retries: z
     .number({ error: 'expected a number' })
@@ -131,6 +125,19 @@ export const functionConfig = z.strictObject({
   ...flowOptions,
 });
 export type FunctionConfig = z.infer<typeof functionConfig>;
+
+/** Of an app elsewhere: without triggers it is there to be invoked (wire 2.4). */
+export const remoteFunctionConfig = functionConfig.extend({ triggers: someTriggers(0) });
+
+function someTriggers(least: number) {
+  return z
+    .array(trigger, { error: 'expected a list' })
+    .min(least, { error: 'a function needs at least one trigger (FN-3)' })
+    .transform(distinct)
+    .refine((triggers) => triggers.length <= limits.triggersPerFunction, {
+      error: `at most ${limits.triggersPerFunction} different triggers (TR-7)`,
+    });
+}
 
 /** TR-7: exact duplicates count once. */
 function distinct(triggers: Trigger[]): Trigger[] {

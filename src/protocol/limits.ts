@@ -10,6 +10,9 @@ const MB = 1024 * KB;
 export const limits = {
   /** Characters (code points) of an event name (EVT-3, TR-20). */
   eventName: 256,
+  /** Characters of a signal's name, and UTF-16 units of its data as JSON. */
+  signalName: 1_024,
+  signalText: 600_000,
   /** Characters of an event's own id (EVT-16). */
   eventId: 256,
   /** One event, and the raw body of one request (EVT, EA-11, LM-7). */
@@ -23,6 +26,10 @@ export const limits = {
   tsMax: 4_102_444_800_000,
   /** How long an event id suppresses later events with the same id (DD-2). */
   idempotency: 24 * HOUR,
+  /** Characters of an app's id (AP-4). */
+  appId: 256,
+  /** The body of one registration. */
+  registrationBytes: 4 * MB,
   triggersPerFunction: 10,
   /** Events that may cancel the runs of one function (CX-4). */
   cancelsPerFunction: 5,
@@ -37,7 +44,12 @@ export const limits = {
   /** One step's or the function's output; everything a run holds; steps in a run (LM-3 to LM-5). */
   outputBytes: 4 * MB,
   stateBytes: 32 * MB,
+  /** Characters of what a step was given that its trace shows; longer is left out. */
+  inputText: 256 * KB,
   stepsPerRun: 1_000,
+  /** One call of an app: what is larger the app fetches (wire 3.9). One answer of an app (wire 3.5). */
+  callBytes: 4 * MB,
+  answerBytes: 8 * MB,
   /** One execution of a step, and of the code between two steps (LM-2, ST-11). */
   stepRuntime: 2 * HOUR,
   /** Longest sleep or wait (SL-4). */

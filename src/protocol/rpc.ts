@@ -1,7 +1,18 @@
 /** The calls that the objects answer. Arguments are parsed by the object; results are plain data. */
 import type { StoredEvent } from './event.ts';
 import type { Collectable, Collected, Collecting, Entrant, GateOf } from './gate.ts';
-import type { RunCheck, RunEnding, RunStart, RunTrace, RunView, StepAnswer } from './run.ts';
+import type {
+  Checkpoint,
+  CheckpointResult,
+  RunCheck,
+  RunEnding,
+  RunSnapshot,
+  RunStart,
+  RunTrace,
+  RunView,
+  StepAnswer,
+} from './run.ts';
+import type { SentSignal, SignalWait } from './signal.ts';
 import type {
   Granted,
   LimitChange,
@@ -23,8 +34,16 @@ export interface RunRpc {
   check(): Promise<RunCheck>;
   resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'>;
   answer(key: string, answer: StepAnswer): Promise<'taken' | 'gone'>;
+  /** Whether the run still waits for what it has asked for under this key. */
+  awaits(key: string): Promise<boolean>;
   grant(granted: Granted): Promise<'taken' | 'gone'>;
   purge(): Promise<void>;
+}
+
+/** `RemoteRuns` (src/ports.ts) of one run. */
+export interface RemoteRunRpc {
+  checkpoint(env: string, checkpoint: Checkpoint): Promise<CheckpointResult | null>;
+  snapshot(env: string): Promise<RunSnapshot | 'ended' | null>;
 }
 
 /** One object for the deployment. */
@@ -40,6 +59,15 @@ export interface WaitsRpc {
   /** Rejects when the history cannot be read: to be repeated then. */
   expire(runId: string, key: string): Promise<StoredEvent | null>;
   drop(runId: string, keys: string[]): Promise<void>;
+}
+
+/** One object per environment and signal: `Signals` (src/ports.ts) for that signal. */
+export interface SignalsRpc {
+  /** Rejects when a run that is in the way cannot be asked: to be repeated then. */
+  listen(wait: SignalWait): Promise<'listening' | 'taken'>;
+  send(sent: SentSignal): Promise<string | null>;
+  expire(runId: string, key: string): Promise<StepAnswer | null>;
+  drop(runId: string, key: string): Promise<void>;
 }
 
 /** One object per part of a function's keys, or of those that an environment or the account shares: `Gates` and `StartGates` (src/ports.ts) for these. */

@@ -2,6 +2,7 @@
 import * as z from 'zod';
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from './error.ts';
+import type { Op, StepTool } from './op.ts';
 import { storedEvent } from './event.ts';
 import type { SlotLimit, SlotState } from './slot.ts';
 import { runFlow } from './flow.ts';
@@ -29,6 +30,8 @@ export const runStart = z.object({
   /** When its first entry is due: the event's `ts` if that lies in the future (TR-17). */
   startAt: z.number(),
   parent: runParent.optional(),
+  /** Version of the registry that it was planned with; absent as long as no app has registered. */
+  registry: z.number().optional(),
   /** Only of functions that limit their starts or their concurrency. */
   flow: runFlow.optional(),
 });
@@ -85,10 +88,12 @@ export interface Failure {
 
 /** What a step or a run waits for now, in words and in figures: the answer to "why has this not run?". */
 export interface Waiting {
-  reason: 'start' | 'sleep' | 'retry' | 'event' | 'invoke' | SlotLimit['policy'];
-  /** Name of the awaited event and its condition, id of the invoked function, or key of the limit. */
+  reason: 'start' | 'sleep' | 'retry' | 'event' | 'signal' | 'invoke' | SlotLimit['policy'];
+  /** Name of the awaited event and its condition, name of the signal, id of the invoked function, or key of the limit. */
   what?: string;
   condition?: string;
+  /** Further events, any of which will do too. */
+  or?: { what: string; condition?: string }[];
   /** When it ends by itself; null where that is not a matter of time. */
   until: number | null;
   /** How the line stands in which it waits, where its gate has answered. */
@@ -98,7 +103,9 @@ export interface Waiting {
 export interface StepTrace {
   id: string;
   name: string;
-  op: 'StepRun' | 'Sleep' | 'WaitForEvent' | 'InvokeFunction';
+  op: Exclude<Op['op'], 'StepError'>;
+  /** Null for `step.run`, and for what is not run. */
+  tool: StepTool | null;
   status: 'Running' | 'Waiting' | 'Completed' | 'Failed';
   /** Attempts made or under way, from 1. */
   attempts: number;
@@ -108,6 +115,8 @@ export interface StepTrace {
   /** Answers of attempts that were no longer current, refused. */
   late: number;
   waiting: Waiting | null;
+  /** What it was given, where that is kept: the request of an inference, the arguments of a wrapped call. */
+  input: Json;
   output: Json;
   error: SerializedError | null;
 }
@@ -118,6 +127,24 @@ export interface RunTrace extends RunView {
   waiting: Waiting[];
   /** Steps in the order in which they were first reported. */
   steps: StepTrace[];
+}
+
+/** Steps that remote code has run in the course of one call. */
+export interface Checkpoint {
+  /** Of that call. */
+  requestId: string;
+  generation?: number;
+  /** As the SDK sent them. */
+  ops: unknown;
+}
+
+/** `stale`: that call is not wanted any more, and its code should stop. `bad`: with what is wrong. */
+export type CheckpointResult = { is: 'saved' } | { is: 'stale' } | { is: 'bad'; problem: string };
+
+/** JSON texts: the list of events, and the outcomes of steps by id. */
+export interface RunSnapshot {
+  events: string;
+  steps: string;
 }
 
 /** How a run stands, as told to a sweep. `unknown`: never started here. */

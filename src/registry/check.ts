@@ -1,5 +1,6 @@
 /** Checks what the authors of functions wrote, before anything of it takes effect: all problems of all functions at once (FN-9). */
 import type { z } from 'zod';
+import { isObject } from '../lib/json.ts';
 import { type FunctionConfig, functionConfig } from '../protocol/function.ts';
 import { exclusions } from './exclusions.ts';
 import { type Problem, textProblems, textWarnings } from './texts.ts';
@@ -21,7 +22,7 @@ interface Log {
   warn(message: string): void;
 }
 
-interface Found {
+export interface Found {
   appId: string;
   /** What it is called in messages: its composite id if it has one. */
   label: string;
@@ -35,7 +36,9 @@ interface Found {
  * Below a problem with an expression, indented, is the place that it is about.
  */
 export function checkApps(apps: readonly App[], log: Log = console): FunctionConfig[] {
-  const found = apps.flatMap((app) => listed(app, log).map((fn, index) => check(app.client.id, fn, index)));
+  const found = apps.flatMap((app) =>
+    listed(app, log).map((fn, index) => checkWritten(app.client.id, fn.config(app.client.id), index)),
+  );
   const problems = [...found.flatMap(({ problems: own }) => own), ...duplicates(found)];
   if (problems.length > 0) throw new Error(`Functions with problems:\n${problems.join('\n')}`);
   for (const warning of found.flatMap(({ warnings }) => warnings)) log.warn(warning);
@@ -59,10 +62,15 @@ export function withItsOwn<Listed extends { all?(): readonly Listed[] }>(fn: Lis
   return fn.all?.() ?? [fn];
 }
 
-function check(appId: string, fn: ListedFunction, index: number): Found {
-  const written = fn.config(appId);
+/** @param index of the function in its app, for those without an id. */
+export function checkWritten(
+  appId: string,
+  written: unknown,
+  index: number,
+  schema: typeof functionConfig = functionConfig,
+): Found {
   const label = labelOf(written) ?? `${appId}, function ${index + 1}`;
-  const parsed = functionConfig.safeParse(written);
+  const parsed = schema.safeParse(written);
   const lines = [
     ...(parsed.success ? [] : issueLines(parsed.error.issues, written)),
     ...[...textProblems(written), ...exclusions(written)].map(problemLine),
@@ -78,7 +86,7 @@ function problemLine({ path, message }: Problem): string {
 }
 
 function labelOf(config: unknown): string | null {
-  const { id } = config as { id?: unknown };
+  const id = isObject(config) ? config['id'] : undefined;
   return typeof id === 'string' && id !== '' ? id : null;
 }
 
@@ -111,7 +119,7 @@ function place(path: readonly PropertyKey[]): string {
 }
 
 /** FN-8: one id must not mean two functions, whether in one app or by the way that app and function ids join. */
-function duplicates(found: readonly Found[]): string[] {
+export function duplicates(found: readonly Found[]): string[] {
   const byId = Map.groupBy(found, ({ label }) => label);
   return [...byId].flatMap(([id, same]) => {
     if (same.length < 2) return [];

@@ -12,9 +12,9 @@
  *   5. No step begins after the cancellation was asked for.
  */
 import { never } from '../lib/never.ts';
-import { handlerReturned, handlerThrew, entryOverdue, parked } from './handler.ts';
+import { handlerReturned, handlerThrew, entryOverdue, parked, spoke } from './handler.ts';
 import { cancelled, isTooLate } from './finish.ts';
-import { acknowledged, answered, askAgain } from './asks.ts';
+import { acknowledged, answered, askAgain, expired } from './asks.ts';
 import { load } from './commit.ts';
 import { entryDue, started, watchdog } from './entry.ts';
 import { queued, slotAnswered, slotGranted, slotsDue, withSlots } from './slots.ts';
@@ -47,6 +47,8 @@ function decided(state: RunState, input: Exclude<RunInput, { type: 'started' }>,
       return began(state, input, now);
     case 'reported':
       return reported(state, input.op, now);
+    case 'spoke':
+      return spoke(state, input.version);
     case 'returned':
       return input.entry === state.run.entry ? handlerReturned(state, input.output, now) : nothing;
     case 'threw':
@@ -56,9 +58,11 @@ function decided(state: RunState, input: Exclude<RunInput, { type: 'started' }>,
     case 'cancelled':
       return cancelled(state, now);
     case 'acknowledged':
-      return acknowledged(state, input.key);
+      return acknowledged(state, input.key, now);
     case 'answered':
       return answered(state, input, now);
+    case 'expired':
+      return expired(state, input.key, now);
     case 'askAgain':
       return askAgain(state, now);
     case 'slotAnswered':

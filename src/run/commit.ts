@@ -14,7 +14,7 @@ export function commit(state: RunState | null, changes: Changes): RunState {
   if (changes.stopped !== undefined) state.live.steps.delete(changes.stopped);
   if (changes.began !== undefined) state.live.steps.set(changes.began.id, changes.began);
   for (const key of changes.asked ?? []) state.live.asks.add(key);
-  if (changes.acknowledged !== undefined) state.live.asks.delete(changes.acknowledged);
+  for (const key of changes.acknowledged ?? []) state.live.asks.delete(key);
   if (changes.live !== undefined) Object.assign(state.live, changes.live);
   if (changes.slots !== undefined) state.live.slots = changes.slots;
   return state;

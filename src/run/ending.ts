@@ -29,7 +29,8 @@ function answerOf({ config }: RunState, status: string, output: string): StepAns
   if (status === 'Completed') return { ok: true, data: output };
   if (status === 'Failed') return { ok: false, data: output };
   const message = `the invoked function "${config.functionId}" was cancelled, run ${config.runId}`;
-  return { ok: false, data: JSON.stringify({ name: 'NonRetriableError', message }) };
+  const error: SerializedError = { name: 'NonRetriableError', message, code: 'functionCancelled' };
+  return { ok: false, data: JSON.stringify(error) };
 }
 
 /**

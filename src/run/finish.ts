@@ -1,7 +1,23 @@
 /** The ends of a run. After these nothing of it changes any more. */
 import type { SerializedError } from '../protocol/error.ts';
-import { finishBy, handlerRuns, openAsk, type Run, type RunState } from './state.ts';
-import { nothing, type Changes, type Effect, type RunInput, type Transition } from './transition.ts';
+import {
+  askingStep,
+  askKeys,
+  finishBy,
+  handlerRuns,
+  openAsk,
+  type Ask,
+  type Run,
+  type RunState,
+} from './state.ts';
+import {
+  nothing,
+  type Changes,
+  type Effect,
+  type Registration,
+  type RunInput,
+  type Transition,
+} from './transition.ts';
 
 type Status = NonNullable<Run['end']>['status'];
 
@@ -45,6 +61,7 @@ export function cancelled(state: RunState, now: number): Transition {
 /** What comes after the run's time as it would have before. */
 const TIMELESS = new Set<RunInput['type']>([
   'returned',
+  'spoke',
   'acknowledged',
   'askAgain',
   'watchdog',
@@ -67,16 +84,26 @@ export function cancelKeys({ config }: Pick<RunState, 'config'>): string[] {
   return config.cancelOn.map((_, n) => `cancel:${n}`);
 }
 
-/** Waits for events that nobody is left to wait for. If this is lost, the run answers `gone` to whoever resumes it. */
+/** Waits that nobody is left to wait for. If this is lost, the run answers `gone` to whoever resumes it. */
 function dropped(state: RunState): Effect[] {
-  const events = [...state.waiting.keys()].filter((id) => openAsk(state, id)?.for === 'event');
-  const keys = [...cancelKeys(state), ...events];
-  return keys.length === 0 ? [] : [{ type: 'drop', keys }];
+  const cancels = state.config.cancelOn.map(({ event }, n) => ({ key: `cancel:${n}`, event }));
+  const asked = [...state.waiting.keys()].flatMap((id) => registrations(id, openAsk(state, id)));
+  const waits = [...cancels, ...asked];
+  return waits.length === 0 ? [] : [{ type: 'drop', waits }];
+}
+
+/** Where a waiting step is registered. */
+export function registrations(id: string, ask: Ask | undefined): Registration[] {
+  if (ask?.for === 'signal') return [{ key: id, signal: ask.signal }];
+  if (ask?.for !== 'event') return [];
+  const conditions = [ask, ...(ask.or ?? [])];
+  return askKeys(id, ask).map((key, n) => ({ key, event: conditions[n]?.event ?? '' }));
 }
 
 export function askEffects(state: RunState, keys: Iterable<string>, now: number): Effect[] {
   return [...keys].map((key) => {
-    const isDue = openAsk(state, key)?.for === 'event' && (state.waiting.get(key) ?? Infinity) <= now;
-    return { type: isDue ? 'expire' : 'ask', key };
+    const step = askingStep(state, key);
+    const isWait = step?.state === 'waiting' && step.ask !== undefined && step.ask.for !== 'run';
+    return { type: isWait && step.due <= now ? 'expire' : 'ask', key };
   });
 }

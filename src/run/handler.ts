@@ -71,6 +71,10 @@ export function parked(state: RunState): Transition {
     : nothing;
 }
 
+export function spoke({ run }: RunState, version: number): Transition {
+  return run.version === undefined ? { changes: { run: { ...run, version } }, effects: [] } : nothing;
+}
+
 /** Not while something is asked for: then it is us who give no news. */
 export function entryOverdue(state: RunState, now: number): Transition {
   const { live, config } = state;

@@ -6,7 +6,7 @@ import type { Op } from '../protocol/op.ts';
 import { callHandler, executing, progress } from './entry.ts';
 import { fail, finish } from './finish.ts';
 import { stateTooLarge } from './handler.ts';
-import type { Run, RunState, SettledStep, Step } from './state.ts';
+import type { Executing, Run, RunState, SettledStep, Step } from './state.ts';
 import type { Changes, Transition } from './transition.ts';
 
 /** Steps count once, whatever their attempts (LM-12); those that execute for the first time are not in the journal yet. */
@@ -26,7 +26,7 @@ export function failedForGood(state: RunState, op: Op, error: SerializedError, n
   const data = JSON.stringify(error);
   const settled = settle(state, op, false, utf8Length(data), now);
   const step = { ...settled, failures: [...settled.failures, { attempt: op.attempt, at: now, error }] };
-  return goOn(state, { step: { step, data }, stopped: op.id }, now);
+  return goOn(state, { step: { step, data, ...given(state, op.id) }, stopped: op.id }, now);
 }
 
 /** The handler goes on with what was settled, unless the run is over: too large, or cancelled with nothing left executing. */
@@ -65,19 +65,48 @@ function othersExecuting(state: RunState, id: string): number {
   return state.live.steps.size - (state.live.steps.has(id) ? 1 : 0);
 }
 
-export type StepBase = Pick<Step, 'id' | 'name' | 'op' | 'seq' | 'startedAt' | 'failures' | 'late'>;
+/** What an executing step was given: written with its first outcome. */
+export function given(state: RunState, id: string): { input?: string } {
+  const input = state.live.steps.get(id)?.input;
+  return input === undefined || input.length > limits.inputText ? {} : { input };
+}
 
-export function stepBase(state: RunState, op: Pick<Op, 'id' | 'name' | 'op'>, now: number): StepBase {
-  const known = state.steps.get(op.id);
+export type StepBase = Pick<
+  Step,
+  'id' | 'name' | 'op' | 'tool' | 'seq' | 'startedAt' | 'failures' | 'late' | 'planned' | 'race'
+>;
+
+export function stepBase(
+  state: RunState,
+  op: Pick<Op, 'id' | 'name' | 'op' | 'race'>,
+  now: number,
+): StepBase {
+  const { id, name, race } = op;
+  const known = state.steps.get(id);
+  if (known !== undefined) {
+    const { seq, startedAt, failures, late } = known;
+    return { id, name, op: known.op, ...toolOf(known), ...waysOf(known), seq, startedAt, failures, late };
+  }
+  const begun = state.live.steps.get(id);
   return {
-    id: op.id,
-    name: op.name,
-    op: known?.op ?? (op.op === 'StepError' ? 'StepRun' : op.op),
-    seq: known?.seq ?? state.steps.size,
-    startedAt: known?.startedAt ?? state.live.steps.get(op.id)?.since ?? now,
-    failures: known?.failures ?? [],
-    late: known?.late ?? 0,
+    id,
+    name,
+    op: op.op === 'StepError' || op.op === 'StepPlanned' ? 'StepRun' : op.op,
+    ...toolOf(begun),
+    ...(race === undefined ? {} : { race }),
+    seq: state.steps.size,
+    startedAt: begun?.since ?? now,
+    failures: [],
+    late: 0,
   };
+}
+
+export function toolOf(of: Pick<Executing, 'tool'> | undefined): Pick<Step, 'tool'> {
+  return of?.tool === undefined ? {} : { tool: of.tool };
+}
+
+function waysOf({ planned, race }: Step): Pick<Step, 'planned' | 'race'> {
+  return { ...(planned === undefined ? {} : { planned }), ...(race === undefined ? {} : { race }) };
 }
 
 export function settle(state: RunState, op: Op, ok: boolean, size: number, now: number): SettledStep {

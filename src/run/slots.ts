@@ -97,8 +97,8 @@ function whileQueued(
   };
 }
 
-function hasOpenAsks({ live }: RunState, { asked = [], acknowledged }: Changes): boolean {
-  return asked.length > 0 || [...live.asks].some((key) => key !== acknowledged);
+function hasOpenAsks({ live }: RunState, { asked = [], acknowledged = [] }: Changes): boolean {
+  return asked.length > 0 || [...live.asks].some((key) => !acknowledged.includes(key));
 }
 
 /** Also when the gate has long answered: a sweep has it asked again, in case that it has lost this run. */

@@ -7,7 +7,7 @@
  * One writer: the run's object. `apply` only reads the state; `commit` (commit.ts) is the only place that changes it.
  */
 import type { RunFlow } from '../protocol/flow.ts';
-import type { Op } from '../protocol/op.ts';
+import type { EventCondition, Op, StepTool, WaitForSignal } from '../protocol/op.ts';
 import type { Failure, RunParent, RunStatus } from '../protocol/run.ts';
 
 /** Frozen when the run starts (FN-11); later deploys change nothing of it. */
@@ -35,6 +35,8 @@ export interface RunConfig {
   finishWithin: number | null;
   /** The step that invoked this run. */
   parent: RunParent | null;
+  /** Its code is outside this Worker. */
+  remote?: true;
   /** Only of a function that limits its starts or its concurrency: the keys, not the limits (FN-11). */
   flow?: RunFlow;
 }
@@ -54,6 +56,8 @@ export interface Run {
   /** Cancellation asked for while a step was executing: it takes effect when the step ends (CX-23). */
   cancelAt: number | null;
   end: { status: Exclude<RunStatus, 'Running'>; at: number } | null;
+  /** How remote code wants to be called; known once it has answered. */
+  version?: number;
   /** Its throttle has let it start, and it waits for other slots. */
   admitted?: true;
 }
@@ -62,13 +66,18 @@ interface StepBase {
   /** Hashed id. */
   id: string;
   name: string;
-  op: Exclude<Op['op'], 'StepError'>;
+  op: Exclude<Op['op'], 'StepError' | 'StepPlanned'>;
+  tool?: StepTool;
   /** Row number in the journal: the order in which steps were first reported. */
   seq: number;
   startedAt: number;
   failures: Failure[];
   /** Refused answers of attempts that were no longer current. */
   late: number;
+  /** Remote code wants a call for this step alone. */
+  planned?: true;
+  /** The handler goes on as soon as this is settled, whatever else it waits for. */
+  race?: true;
 }
 
 /**
@@ -76,7 +85,8 @@ interface StepBase {
  * many steps were settled at that moment; what these have got of events, this one does not get again.
  */
 export type Ask =
-  | { for: 'event'; event: string; expression: string | null; since: number | null; after: number }
+  | ({ for: 'event'; since: number | null; after: number; or?: EventCondition[] } & EventCondition)
+  | ({ for: 'signal' } & Pick<WaitForSignal, 'signal' | 'conflict'>)
   | { for: 'run'; functionId: string };
 
 /**
@@ -104,6 +114,9 @@ export interface Executing {
   name: string;
   attempt: number;
   since: number;
+  tool?: StepTool;
+  /** What it was given, for its trace: JSON text. */
+  input?: string;
 }
 
 /** `unknown` after a restart; `parked` when everything that the handler waits for is a timer of ours. */
@@ -160,9 +173,23 @@ export function openAsk({ steps }: RunState, id: string): Ask | undefined {
   return step?.state === 'waiting' ? step.ask : undefined;
 }
 
+/** Under which keys a waiting step has asked: its id, and for further events of the same wait the id with a number. */
+export function askKeys(id: string, ask: Ask | undefined): string[] {
+  if (ask === undefined) return [];
+  const further = ask.for === 'event' ? (ask.or ?? []) : [];
+  return [id, ...further.map((_, n) => `${id}.${n + 1}`)];
+}
+
+/** The step that asks under this key. */
+export function askingStep({ steps }: RunState, key: string): Step | undefined {
+  return steps.get(key) ?? steps.get(key.replace(/\.\d+$/, ''));
+}
+
 /** Whether the timer of a waiting step counts: not while it executes, or is asked for. */
-export function isTimed({ live }: RunState, id: string): boolean {
-  return !live.steps.has(id) && !live.asks.has(id);
+export function isTimed(state: RunState, id: string): boolean {
+  const { steps, asks } = state.live;
+  if (steps.has(id) || asks.has(id)) return false;
+  return asks.size === 0 || !askKeys(id, openAsk(state, id)).some((key) => asks.has(key));
 }
 
 /** Slots are asked for: until they are there nothing begins. */

@@ -2,7 +2,7 @@
 import { utf8Length } from '../lib/json.ts';
 import { never } from '../lib/never.ts';
 import { limits } from '../protocol/limits.ts';
-import type { Op, Sleep, StepError, StepRun } from '../protocol/op.ts';
+import type { Op, Sleep, StepError, StepPlanned, StepRun } from '../protocol/op.ts';
 import { askDue, asks } from './asks.ts';
 import { afterLoss, callHandler, executing, progress, runLost, WATCHDOG } from './entry.ts';
 import { finish } from './finish.ts';
@@ -12,6 +12,7 @@ import {
   afterStep,
   changed,
   failedForGood,
+  given,
   goOn,
   isCancelDue,
   isOneTooMany,
@@ -19,27 +20,24 @@ import {
   settlement,
   stepBase,
   stepLimit,
+  toolOf,
   type StepBase,
 } from './settle.ts';
 import { currentAttempt, isTimed, type Run, type RunState, type WaitingStep } from './state.ts';
-import { nothing, type Changes, type Transition } from './transition.ts';
+import { nothing, type Changes, type RunInput, type Transition } from './transition.ts';
 
-interface Begin {
-  id: string;
-  name: string;
-  attempt: number;
-  recorded?: boolean;
-}
+type Begin = Omit<Extract<RunInput, { type: 'began' }>, 'type'>;
 
 /** Refused after a cancellation, for a step that has its outcome or executes, and for an attempt that is not the current one. */
-export function began(state: RunState, { id, name, attempt, recorded }: Begin, now: number): Transition {
+export function began(state: RunState, { recorded, ...begin }: Begin, now: number): Transition {
+  const { id, name, attempt } = begin;
   if (state.run.cancelAt !== null || state.live.steps.has(id) || currentAttempt(state, id) !== attempt)
     return nothing;
   if (isOneTooMany(state, id)) return stepLimit(state, now);
-  const changes: Changes = { began: { id, name, attempt, since: now }, live: executing(state.live, now) };
+  const changes: Changes = { began: { ...begin, since: now }, live: executing(state.live, now) };
   if (recorded !== true || state.steps.has(id)) return { changes, effects: [] };
   // As if it had failed before its first attempt and were due: after a crash it begins again by itself.
-  const base = stepBase(state, { id, name, op: 'StepRun' }, now);
+  const base = { ...stepBase(state, { id, name, op: 'StepRun' }, now), ...toolOf(begin) };
   return {
     changes: { ...changes, step: { step: { ...base, state: 'waiting', attempt: 0, due: now } } },
     effects: [],
@@ -49,6 +47,8 @@ export function began(state: RunState, { id, name, attempt, recorded }: Begin, n
 export function reported(state: RunState, op: Op, now: number): Transition {
   if (currentAttempt(state, op.id) !== op.attempt) return late(state, op);
   switch (op.op) {
+    case 'StepPlanned':
+      return planned(state, op, now);
     case 'StepRun':
       return succeeded(state, op, now);
     case 'StepError':
@@ -56,11 +56,27 @@ export function reported(state: RunState, op: Op, now: number): Transition {
     case 'Sleep':
       return sleeps(state, op, now);
     case 'WaitForEvent':
+    case 'WaitForSignal':
     case 'InvokeFunction':
       return asks(state, op, now);
     default:
       return never(op);
   }
+}
+
+/** In the journal before it is called: after a crash it is called again, as a step that is to be retried. */
+function planned(state: RunState, op: StepPlanned, now: number): Transition {
+  if (state.steps.has(op.id) || state.live.steps.has(op.id) || state.run.cancelAt !== null) return nothing;
+  if (isOneTooMany(state, op.id)) return stepLimit(state, now);
+  const step: WaitingStep = {
+    ...stepBase(state, op, now),
+    planned: true,
+    state: 'waiting',
+    attempt: 0,
+    due: now,
+  };
+  const { changes, effects } = again(state, state.run, step, now);
+  return { changes: { ...changes, step: { step } }, effects };
 }
 
 /** Refused and counted. A sleep or wait that is reported again is no answer: its first registration stands (MX-20). */
@@ -71,16 +87,18 @@ function late(state: RunState, op: Op): Transition {
 }
 
 function succeeded(state: RunState, op: StepRun, now: number): Transition {
+  if (isOneTooMany(state, op.id)) return stepLimit(state, now);
   const size = utf8Length(op.data);
   if (size > limits.outputBytes) {
     return failedForGood(state, op, tooLarge('StepOutputTooLarge', "the step's output", size), now);
   }
   const step = settle(state, op, true, size, now);
-  return goOn(state, { step: { step, data: op.data }, stopped: op.id }, now);
+  return goOn(state, { step: { step, data: op.data, ...given(state, op.id) }, stopped: op.id }, now);
 }
 
 /** Tried again later, or settled with its error when no attempt is left. */
 function failed(state: RunState, op: StepError, now: number): Transition {
+  if (isOneTooMany(state, op.id)) return stepLimit(state, now);
   if (op.final || op.attempt + 1 >= state.config.maxAttempts) return failedForGood(state, op, op.error, now);
   const base = stepBase(state, op, now);
   const step: WaitingStep = {
@@ -90,7 +108,7 @@ function failed(state: RunState, op: StepError, now: number): Transition {
     attempt: op.attempt + 1,
     due: retryAt(state.config, op.id, op.attempt, now, op.retryAfter),
   };
-  const changes: Changes = { step: { step }, stopped: op.id };
+  const changes: Changes = { step: { step, ...given(state, op.id) }, stopped: op.id };
   if (isCancelDue(state, op.id)) return finish(state, state.run, 'Cancelled', 'null', now, changes);
   const run = progress(state.run);
   const live = afterStep(state, op.id, now);

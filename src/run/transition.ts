@@ -9,11 +9,13 @@ export type RunInput =
   /** Dispatch starts the run; its handler is first entered at `startAt`. */
   | { type: 'started'; config: RunConfig; startAt: number }
   /**
-   * A step's callback is about to be run. Refused (no change) when it may not be. `recorded`: its first beginning is written down,
-   * for steps whose effect carries ids made from that moment.
+   * A step's callback is about to be run, or its request to be made. Refused (no change) when it may not be. `recorded`: its first
+   * beginning is written down, for steps whose effect carries ids made from that moment.
    */
-  | { type: 'began'; id: string; name: string; attempt: number; recorded?: boolean }
+  | ({ type: 'began'; recorded?: boolean } & Omit<Executing, 'since'>)
   | { type: 'reported'; op: Op }
+  /** Remote code has said how it wants to be called; the first word counts. */
+  | { type: 'spoke'; version: number }
   /** The handler's outcome. `output` is JSON text. */
   | { type: 'returned'; entry: number; output: string }
   | { type: 'threw'; entry: number; error: SerializedError; final: boolean; retryAfter?: When }
@@ -22,8 +24,10 @@ export type RunInput =
   | { type: 'cancelled' }
   /** What was asked for under this key (a step's id, or `cancel:<n>`) is on its way. */
   | { type: 'acknowledged'; key: string }
-  /** The answer to a step that asked: JSON text. `event`: internal id of the one that a wait got. */
+  /** The answer to what a step asked for under this key: JSON text. `event`: internal id of the one that a wait got. */
   | { type: 'answered'; id: string; answer: StepAnswer; event?: string }
+  /** Nothing has come in time for what was asked for under this key. */
+  | { type: 'expired'; key: string }
   /** After a restart nobody knows what was acknowledged: everything is asked again. */
   | { type: 'askAgain' }
   /** What a gate answered for the n-th of the run's limits; and what it tells one that has waited. */
@@ -43,17 +47,20 @@ export interface Changes {
   run?: Run;
   /** The run's output or final error, JSON text. */
   output?: string;
-  /** `data`: the step's output or error, JSON text. */
-  step?: { step: Step; data?: string };
+  /** JSON texts: `data` is the step's output or error, `input` what it was given. */
+  step?: { step: Step; data?: string; input?: string };
   /** A callback that now executes, or no longer does. */
   began?: Executing;
   stopped?: string;
-  /** Keys of what is now asked for; the key of what was acknowledged or answered. */
+  /** Keys of what is now asked for, and of what has been acknowledged or answered. */
   asked?: string[];
-  acknowledged?: string;
+  acknowledged?: string[];
   live?: { phase: 'parked' } | { phase: 'executing'; since: number; watchdog: number };
   slots?: Slots;
 }
+
+/** Where a wait is registered. */
+export type Registration = { key: string } & ({ event: string } | { signal: string });
 
 export type Effect =
   /**
@@ -66,10 +73,10 @@ export type Effect =
    * Harmless when repeated.
    */
   | { type: 'ask'; key: string }
-  /** The deadline of a wait for an event has passed: ask whether one came in time, and feed `answered`. */
+  /** The deadline of a wait has passed: ask whether something came in time, and feed `answered` or `expired`. */
   | { type: 'expire'; key: string }
-  /** These waits for events are not wanted any more. */
-  | { type: 'drop'; keys: string[] }
+  /** These waits are not wanted any more. */
+  | { type: 'drop'; waits: Registration[] }
   /** Ask for a slot under the n-th of the run's limits, then feed `slotAnswered`. Harmless when repeated: renews what is held. */
   | { type: 'acquire'; n: number; turn: number; wait: boolean }
   /** A slot, or a place in the line, is not wanted any more. */

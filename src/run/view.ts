@@ -1,6 +1,7 @@
 /** A run as people and APIs see it. Outputs are JSON texts read by the owner of the rows. */
 import type { Json } from '../lib/json.ts';
 import type { SerializedError } from '../protocol/error.ts';
+import type { EventCondition } from '../protocol/op.ts';
 import type { RunSummary, RunTrace, RunView, StepTrace, Waiting } from '../protocol/run.ts';
 import { limits } from '../protocol/limits.ts';
 import { slotLimits } from './slots.ts';
@@ -40,20 +41,22 @@ export function runSummary(state: RunState, output: string | null): RunSummary |
   };
 }
 
-/** @param data the stored text of a step's output or error, by row number. */
-export function runTrace(
-  state: RunState,
-  output: string | null,
-  data: (seq: number) => string | null,
-): RunTrace {
+/** Stored JSON texts: the run's output, and by row number a step's output or error and what it was given. */
+interface Texts {
+  output(): string | null;
+  stepData(seq: number): string | null;
+  stepInput(seq: number): string | null;
+}
+
+export function runTrace(state: RunState, texts: Texts): RunTrace {
   const { run, live } = state;
   const stored = [...state.steps.values()].toSorted((a, b) => a.seq - b.seq);
-  const steps = stored.map((step) => stepTrace(state, step, data));
+  const steps = stored.map((step) => stepTrace(state, step, texts));
   for (const executing of live.steps.values()) {
     if (!state.steps.has(executing.id)) steps.push(firstAttempt(executing));
   }
   return {
-    ...runView(state, output),
+    ...runView(state, texts.output()),
     failures: run.failures,
     waiting: [...entryWaiting(state), ...steps.flatMap((step) => step.waiting ?? [])],
     steps,
@@ -67,12 +70,26 @@ function entryWaiting({ config, run, live }: RunState): Waiting[] {
   return run.due === null ? [] : [{ reason: run.startedAt === null ? 'start' : 'retry', until: run.due }];
 }
 
-function stepTrace(state: RunState, step: Step, data: (seq: number) => string | null): StepTrace {
+function stepTrace(state: RunState, step: Step, texts: Texts): StepTrace {
   const { id, name, op, startedAt, failures, late } = step;
-  const base = { id, name, op, startedAt, failures, late, waiting: null, output: null, error: null };
+  const input = parse(texts.stepInput(step.seq));
+  const tool = step.tool ?? null;
+  const base = {
+    id,
+    name,
+    op,
+    tool,
+    startedAt,
+    failures,
+    late,
+    waiting: null,
+    input,
+    output: null,
+    error: null,
+  };
   if (step.state === 'settled') {
     const attempts = failures.length + (step.ok ? 1 : 0);
-    const value = parse(data(step.seq));
+    const value = parse(texts.stepData(step.seq));
     return step.ok
       ? { ...base, attempts, status: 'Completed', endedAt: step.endedAt, output: value }
       : {
@@ -97,19 +114,26 @@ function stepTrace(state: RunState, step: Step, data: (seq: number) => string | 
 
 function waitingFor({ op, due, ask }: WaitingStep): Waiting {
   if (ask?.for === 'run') return { reason: 'invoke', until: due, what: ask.functionId };
+  if (ask?.for === 'signal') return { reason: 'signal', until: due, what: ask.signal };
   if (ask?.for === 'event') {
-    const condition = ask.expression === null ? {} : { condition: ask.expression };
-    return { reason: 'event', until: due, what: ask.event, ...condition };
+    const or = ask.or === undefined ? {} : { or: ask.or.map(awaited) };
+    return { reason: 'event', until: due, ...awaited(ask), ...or };
   }
   return { reason: op === 'Sleep' ? 'sleep' : 'retry', until: due };
 }
 
-function firstAttempt({ id, name, since }: Executing): StepTrace {
-  const rest = { failures: [], late: 0, waiting: null, output: null, error: null };
+function awaited({ event, expression }: EventCondition): { what: string; condition?: string } {
+  return { what: event, ...(expression === null ? {} : { condition: expression }) };
+}
+
+function firstAttempt({ id, name, since, tool, input }: Executing): StepTrace {
+  const given = parse(input ?? null);
+  const rest = { failures: [], late: 0, waiting: null, input: given, output: null, error: null };
   return {
     id,
     name,
     op: 'StepRun',
+    tool: tool ?? null,
     status: 'Running',
     attempts: 1,
     startedAt: since,

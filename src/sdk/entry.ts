@@ -7,6 +7,7 @@ import { childOf } from './logger.ts';
 import type { MiddlewareHooks, RunHooks, StoredStep } from './middleware.ts';
 import { transformInvocation } from './sending.ts';
 import { after, fold, type Soon } from './soon.ts';
+import type { StepTools } from './steps.ts';
 import { stepTools, type ToolOwner } from './tools.ts';
 import type { HandlerContext } from './types.ts';
 
@@ -30,10 +31,11 @@ export function enterFunction(execution: Execution, fn: InngestFunction.Any, inp
   const { runId, events } = input;
   const { name: eventName } = events[0] as { name: string };
   const hooks = new EntryHooks(childOf(fn.client.logger, { runID: runId, eventName, functionName: fn.name }));
+  const step = stepTools(execution, ownerOf(fn, input.appId));
   const context = {
     event: events[0],
     events,
-    step: stepTools(execution, ownerOf(fn, input.appId)),
+    step,
     runId,
     attempt: input.attempt,
     maxAttempts: input.maxAttempts,
@@ -46,6 +48,7 @@ export function enterFunction(execution: Execution, fn: InngestFunction.Any, inp
   execution.start(() => after(after(fn.middleware, prepare), (complete) => fn.handler(complete)), {
     runId,
     hooks,
+    tools: step as unknown as StepTools,
   });
 }
 

@@ -2,6 +2,12 @@
 
 /** Only these are ever read; nothing else of the environment is kept (EV-33). */
 const NAMES = [
+  'ANTHROPIC_API_KEY',
+  'AZURE_OPENAI_API_KEY',
+  'DEEPSEEK_API_KEY',
+  'GEMINI_API_KEY',
+  'OPENAI_API_KEY',
+  'XAI_API_KEY',
   'INNGEST_BASE_URL',
   'INNGEST_DEV',
   'INNGEST_ENV',

@@ -13,7 +13,17 @@
 import { hashUuid, sha1Hex } from '../lib/hash.ts';
 import type { SerializedError } from '../protocol/error.ts';
 import { serializeError } from '../protocol/error.ts';
-import type { InvokeFunction, Memo, Sleep, WaitForEvent, When } from '../protocol/op.ts';
+import type {
+  AIGateway,
+  Gateway,
+  InvokeFunction,
+  Memo,
+  Sleep,
+  StepTool,
+  WaitForEvent,
+  WaitForSignal,
+  When,
+} from '../protocol/op.ts';
 import { executionContext, type ExecutionContext } from './context.ts';
 import {
   isNonRetriable,
@@ -25,6 +35,7 @@ import {
 } from './errors.ts';
 import type { RunStep } from './middleware.ts';
 import { after, isPromise, type Soon } from './soon.ts';
+import type { SentSignalOutput, StepTools } from './steps.ts';
 
 /** Microtasks after which a handler that goes on at all has reached its next step. */
 const TURN = 64;
@@ -33,11 +44,17 @@ const TURN = 64;
 export interface ReachedStep {
   id: string;
   name: string;
-  /** `sends`: the callback sends events, whose ids are made from the moment at which the step first began. */
+  /**
+   * `sends`: the callback sends events, whose ids are made from the moment at which the step first began. `input`: what it is given, for
+   * the trace, as JSON text.
+   */
   kind:
-    | { op: 'StepRun'; sends?: true }
+    | { op: 'StepRun'; tool?: StepTool; sends?: true; input?: string }
+    | Gateway
+    | AIGateway
     | Pick<Sleep, 'op' | 'until'>
-    | Pick<WaitForEvent, 'op' | 'event' | 'expression' | 'timeout' | 'lookBack'>
+    | Pick<WaitForEvent, 'op' | 'event' | 'expression' | 'or' | 'timeout' | 'lookBack'>
+    | Pick<WaitForSignal, 'op' | 'signal' | 'timeout' | 'conflict'>
     | Pick<InvokeFunction, 'op' | 'functionId' | 'payload' | 'timeout'>;
 }
 
@@ -56,6 +73,8 @@ export interface ExecutionHost {
   ended(outcome: StepOutcome): void;
   /** @param nth counts the sends of one execution of the step, or of the handler where `stepId` is null. */
   send(events: object[], stepId: string | null, nth: number): Promise<{ ids: string[] }>;
+  /** The same for a signal. */
+  sendSignal(signal: object, stepId: string | null, nth: number): Promise<SentSignalOutput>;
 }
 
 /** What user code has come to. */
@@ -79,6 +98,7 @@ export interface ExecutionHooks {
 interface Entry {
   runId: string;
   hooks: ExecutionHooks;
+  tools: StepTools;
 }
 
 type Kind = ReachedStep['kind'];
@@ -287,7 +307,9 @@ export class Execution {
     let sends = 0;
     return {
       insideStep: stepId !== null,
+      tools: this.#entry?.tools ?? null,
       send: (events) => this.#host.send(events, stepId, sends++),
+      sendSignal: (signal) => this.#host.sendSignal(signal, stepId, sends++),
       idempotencyKey: () =>
         stepId === null ? null : hashUuid(`step ${stepId} of run ${this.#entry?.runId ?? ''}`),
     };

@@ -12,6 +12,8 @@ export type {
   JsonError,
   ScheduledTimerEventPayload,
 } from './events.ts';
+export { fetch } from './fetch.ts';
+export type { DurableFetch } from './fetch.ts';
 export { InngestFunction, isInngestFunction } from './function.ts';
 export { dependencyInjectionMiddleware } from './inject.ts';
 export type { GetFunctionOutput } from './invoke.ts';
@@ -21,10 +23,13 @@ export { ProxyLogger } from './logger.ts';
 export type { LogLevel } from './logger.ts';
 export { InngestMiddleware, isInngestMiddleware } from './middleware.ts';
 export type { MiddlewareOptions } from './middleware.ts';
+export { anthropic, azureOpenai, deepseek, gemini, grok, openai, openaiResponses } from './models.ts';
+export type { AiModel } from './models.ts';
 export { InngestFunctionReference, referenceFunction } from './reference.ts';
 export { EventSchemas } from './schemas.ts';
 export type { LiteralZodEventSchema, StandardSchema } from './schemas.ts';
-export type { SendEventOutput, StepOptions, StepOptionsOrId, StepTools } from './steps.ts';
+export { step } from './step.ts';
+export type { SendEventOutput, SentSignalOutput, StepOptions, StepOptionsOrId, StepTools } from './steps.ts';
 export type {
   ClientOptions,
   Context,

@@ -2,7 +2,9 @@
 import type { AnyEvents, EventName, EventOf, Received, Sendable } from './events.ts';
 import type { GetFunctionOutput, InvokeOptions, InvokeTarget } from './invoke.ts';
 import type { Jsonify } from './jsonify.ts';
+import type { StepFetch } from './fetch.ts';
 import type { MatchOrIf, MatchPath } from './match.ts';
+import type { AnyModel, models } from './models.ts';
 import type { Duration, Moment, Timeout } from './times.ts';
 
 export interface StepOptions {
@@ -39,6 +41,29 @@ export interface StepTools<
     options: WaitForEventOptions<Events, Own, Name>,
   ): Promise<Received<EventOf<Events, Name>> | null>;
   /**
+   * Pauses the run until one of several events comes, the first that fits, which ends the wait for the others; `null` when none has come
+   * in time.
+   */
+  waitForAny<const Names extends readonly EventName<Events>[]>(
+    step: StepOptionsOrId,
+    options: WaitForEventsOptions<Events, Own, Names>,
+  ): Promise<Received<EventOf<Events, Names[number]>> | null>;
+  /** Pauses the run until all of several events have come, in whatever order; `null` when one of them has not come in time. */
+  waitForAll<const Names extends readonly EventName<Events>[]>(
+    step: StepOptionsOrId,
+    options: WaitForEventsOptions<Events, Own, Names>,
+  ): Promise<{ [At in keyof Names]: Received<EventOf<Events, Names[At]>> } | null>;
+  /**
+   * Pauses the run until the signal is sent; `null` when it is not in time. One run at most waits for a signal: a second one fails, or
+   * takes over with `onConflict: "replace"`, and the first one then only runs out of time.
+   */
+  waitForSignal<Data = unknown>(
+    step: StepOptionsOrId,
+    options: WaitForSignalOptions,
+  ): Promise<{ signal: string; data: Jsonify<Data> } | null>;
+  /** Sends a signal to the run that waits for it; there is no `runId` when none does, and the signal is nobody's then. */
+  sendSignal(step: StepOptionsOrId, options: { signal: string; data?: unknown }): Promise<SentSignalOutput>;
+  /**
    * Starts another function and resolves with its result. Rejects when that function has failed for good, does not exist, or takes
    * longer than `timeout`; it goes on in that case.
    */
@@ -48,11 +73,59 @@ export interface StepTools<
   ): Promise<GetFunctionOutput<Target>>;
   /** Sends events as a step: once, whatever happens to the run. */
   sendEvent(step: StepOptionsOrId, payload: OneOrMany<Sendable<Events>>): Promise<Sent>;
+  /**
+   * A request that the engine makes as a step: tried again after a 429, a 5xx and without an answer, and never repeated once it has an
+   * answer. With no attempt left the last answer is the result. Bodies are texts. Inside of another step it is a plain `fetch`.
+   */
+  fetch: StepFetch;
+  ai: AiTools;
 }
 
-type WaitForEventOptions<Events, Own extends string, Name extends string> = {
+interface AiTools {
+  /** An inference that the engine requests, as a step. Resolves with the provider's answer, rejects with the provider's error. */
+  infer<Model extends AnyModel>(
+    step: StepOptionsOrId,
+    options: { model: Model; body: TypesOf<Model>['input'] },
+  ): Promise<TypesOf<Model>['output']>;
+  /** Like `run`; the trace shows the arguments, without what is named like a key. A method must be bound to its instance. */
+  wrap<Input extends unknown[], Output>(
+    step: StepOptionsOrId,
+    callback: (...input: Input) => Output,
+    ...input: Input
+  ): Promise<Jsonify<Awaited<Output>>>;
+  models: typeof models;
+}
+
+type TypesOf<Model extends AnyModel> = NonNullable<Model['~types']>;
+
+export interface SentSignalOutput {
+  /** The run that got the signal. */
+  runId?: string;
+}
+
+interface WaitForSignalOptions {
+  /** Its name, such as `"approval/42"`: at most 1,024 characters. */
+  signal: string;
+  /** How long to wait: milliseconds, a text such as `"3 days"`, or a date. */
+  timeout: Timeout;
+  /** When another run waits for the signal. Default: `"fail"`. */
+  onConflict?: 'fail' | 'replace' | undefined;
+}
+
+type WaitForEventOptions<Events, Own extends string, Name extends string> = WaitLimits &
+  WaitFor<Events, Own, Name>;
+
+type WaitForEventsOptions<Events, Own extends string, Names extends readonly string[]> = WaitLimits & {
+  /** At least one; each with its own `match` or `if`. */
+  events: { [At in keyof Names]: WaitFor<Events, Own, Names[At]> };
+};
+
+type WaitFor<Events, Own extends string, Name extends string> = {
   /** Its exact name. */
   event: Name;
+} & MatchOrIf<MatchPath<Events, Own, Name>>;
+
+interface WaitLimits {
   /** How long to wait: milliseconds, a text such as `"3 days"`, or a date. */
   timeout: Timeout;
   /**
@@ -61,7 +134,7 @@ type WaitForEventOptions<Events, Own extends string, Name extends string> = {
    * in a loop get every event, each once.
    */
   lookBack?: Duration | undefined;
-} & MatchOrIf<MatchPath<Events, Own, Name>>;
+}
 
 export interface SendEventOutput {
   /** One id for each event, in order. */

@@ -16,6 +16,7 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
         event,
         isHeard: true,
         isHeardAgain: heardAgain.has(event.internalId),
+        version: 0,
       }));
       await runBatch(db, events.storeEvents(db, arrivals, now));
     },
@@ -63,11 +64,21 @@ async function write(
   }
   const internalIds = arrivals.map(({ event }) => event.internalId);
   const results = await runBatch(db, [...writes, events.openAmong(db, internalIds)]);
-  const rows = results.at(-1) as { internalId: string; isAwaited: number; duplicateOf: string | null }[];
+  const rows = results.at(-1) as {
+    internalId: string;
+    isAwaited: number;
+    duplicateOf: string | null;
+    version: number;
+  }[];
+  const planned = new Map(arrivals.map(({ event, version }) => [event.internalId, version]));
   return new Map(
-    rows.map(({ internalId, isAwaited, duplicateOf }) => [
+    rows.map(({ internalId, isAwaited, duplicateOf, version }) => [
       internalId,
-      duplicateOf === null ? { isAwaited: isAwaited === 1 } : { isAwaited: false, isDuplicate: true },
+      {
+        isAwaited: duplicateOf === null && isAwaited === 1,
+        isCurrent: planned.get(internalId) === version,
+        ...(duplicateOf === null ? {} : { isDuplicate: true }),
+      },
     ]),
   );
 }

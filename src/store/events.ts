@@ -10,6 +10,7 @@ import { splitText } from '../lib/json.ts';
 import { FINISHED, type StoredEvent } from '../protocol/event.ts';
 import { limits } from '../protocol/limits.ts';
 import type { Arrival, EventQuery, EventRecord } from '../ports.ts';
+import { versionOf } from './apps.ts';
 import { type Database, jsonChunks, type Statement } from './batch.ts';
 import { awaited, event, eventKey, eventPart } from './schema.ts';
 import { idsReceived } from './window.ts';
@@ -19,10 +20,11 @@ type PartRow = typeof eventPart.$inferSelect;
 
 export function storeEvents(db: Database, arrivals: readonly Arrival[], now: number): Statement[] {
   const rows = distinct(arrivals).map(
-    ({ event: { data, user, v, source, target, ...columns }, isHeard, isHeardAgain }) => ({
+    ({ event: { data, user, v, source, target, ...columns }, isHeard, isHeardAgain, version }) => ({
       ...columns,
       isHeard,
       isHeardAgain,
+      version,
       body: JSON.stringify({ data, user, v, source, target }),
     }),
   );
@@ -69,7 +71,9 @@ function insertRows(db: Database, rows: string, now: number): Statement {
     .select(
       sql`select value ->> 'internalId', value ->> 'env', value ->> 'name', value ->> 'id', value ->> 'ts',
           value ->> 'receivedAt', value ->> 'body', taken.internal_id,
-          iif((taken.internal_id is null or value ->> 'isHeardAgain') and (value ->> 'isHeard' or ${isAwaited(sql`value ->> 'env'`, sql`value ->> 'name'`)}), null, ${now}),
+          iif((taken.internal_id is null or value ->> 'isHeardAgain')
+            and (value ->> 'isHeard' or value ->> 'version' <> ${versionOf(sql`value ->> 'env'`)}
+            or ${isAwaited(sql`value ->> 'env'`, sql`value ->> 'name'`)}), null, ${now}),
           null, 0
         from json_each(${rows})
         left join event_key as taken
@@ -96,13 +100,14 @@ export async function expectWaits(db: Database, env: string, name: string): Prom
   await db.batch([db.insert(awaited).values({ env, name }).onConflictDoNothing()]);
 }
 
-/** Which of these events have not been dispatched. */
+/** Which of these events have not been dispatched, with the version of their environment's registry. */
 export function openAmong(db: Database, internalIds: readonly string[]) {
   return db
     .select({
       internalId: event.internalId,
       isAwaited: isAwaited(sql`event.env`, sql`event.name`),
       duplicateOf: event.duplicateOf,
+      version: versionOf(sql`event.env`),
     })
     .from(event)
     .where(and(inArray(event.internalId, idList(internalIds)), isNull(event.dispatchedAt)));

@@ -1,5 +1,5 @@
 /**
- * The tables of D1: event history, idempotency keys, index of runs. Every row written costs, and so does each index entry of
+ * The tables of D1: event history, idempotency keys, index of runs, and the apps that registered. Every row written costs, and so does each index entry of
  * it; leaving an index is free. Hence few indexes, and all tables are WITHOUT ROWID (drizzle-kit cannot say so: the migration
  * was completed by hand, and test/workers/store.test.ts looks), which saves the separate index of the primary key.
  *
@@ -124,4 +124,45 @@ export const run = sqliteTable(
       .on(table.checkAt)
       .where(sql`ended_at IS NULL`),
   ],
+);
+
+/**
+ * The apps outside of this Worker. Written by registrations and by people who archive them, never deleted: the environment's highest
+ * `revision` is the version of its registry.
+ */
+export const app = sqliteTable(
+  'app',
+  {
+    env: text('env').notNull(),
+    id: text('id').notNull(),
+    url: text('url').notNull(),
+    sdk: text('sdk').notNull(),
+    framework: text('framework'),
+    platform: text('platform'),
+    appVersion: text('app_version'),
+    syncedAt: integer('synced_at').notNull(),
+    archivedAt: integer('archived_at'),
+    /** One more than any of the environment, at each change of the app or of its functions. */
+    revision: integer('revision').notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.env, table.id] })],
+);
+
+/** The functions of those apps. Written together with their app; archived in place of being deleted, as their runs go on. */
+export const appFunction = sqliteTable(
+  'app_function',
+  {
+    env: text('env').notNull(),
+    /** Composite id, `<app>-<function>`. */
+    id: text('id').notNull(),
+    appId: text('app_id').notNull(),
+    /** Of the sync that it came with, and that URL's path: a sync speaks for the functions of its own path (AP-38). */
+    url: text('url').notNull(),
+    path: text('path').notNull(),
+    /** JSON text of a `FunctionConfig`. */
+    config: text('config').notNull(),
+    version: integer('version').notNull(),
+    archivedAt: integer('archived_at'),
+  },
+  (table) => [primaryKey({ columns: [table.env, table.id] })],
 );

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { createWorker } from '../../src/engine.ts';
 import { parseConfig, type Env } from '../../src/env.ts';
-import type { Crons, Waits } from '../../src/ports.ts';
+import type { Crons, Signals, Waits } from '../../src/ports.ts';
 import type { App } from '../../src/registry/check.ts';
 import { TestMessage } from '../dispatch/world.ts';
 import { idAt, stored } from '../ingest/world.ts';
@@ -42,6 +42,7 @@ function engine(config = parseConfig(settings)) {
       sweeps: { arm },
       crons,
       waits,
+      signals: w.signals as unknown as Signals,
       timer: timers.start,
     },
   );
@@ -142,6 +143,23 @@ describe('the sweeper', () => {
 describe('settings', () => {
   const bad = { STEPWELL_MAX_STEPS: 'secret-value' } as unknown as Env;
 
+  test.each([
+    [{}, 15, false],
+    [{ STEPWELL_FETCH_TIMEOUT: '2h' }, 120, false],
+    [{ STEPWELL_ALLOW_PRIVATE: '1' }, 15, true],
+    [{ STEPWELL_ALLOW_PRIVATE: '0' }, 15, false],
+    [{ STEPWELL_DEV: '1' }, 15, true],
+  ])(
+    '%j: requests wait %i minutes, private addresses may be called: %j (SF-5, SF-10)',
+    (set, minutes, allows) => {
+      expect(parseConfig(set)).toMatchObject({ fetchTimeout: minutes * 60_000, allowsPrivate: allows });
+    },
+  );
+
+  test.each(['2h1s', '0s', 'soon'])('STEPWELL_FETCH_TIMEOUT=%s is refused (SF-5)', (text) => {
+    expect(() => parseConfig({ STEPWELL_FETCH_TIMEOUT: text })).toThrow('STEPWELL_FETCH_TIMEOUT: expected');
+  });
+
   test('that are bad answer 500 on every route in words, and are logged once', async () => {
     const w = apiWorld();
     const worker = createWorker({ apps }, { log: w.log });
@@ -180,4 +198,31 @@ test('functions with problems are refused at once', () => {
   expect(() =>
     createWorker({ apps: [{ client: { id: 'a' }, functions: [{ config: () => ({}) }] }] }),
   ).toThrow(/problems/);
+});
+
+describe('the settings of keys', () => {
+  test('are lists of event keys, and signing keys with their fallbacks, once more for branches (ENV-3, SK-22)', () => {
+    const config = parseConfig({
+      STEPWELL_EVENT_KEYS: 'a, b',
+      STEPWELL_SIGNING_KEY: 'signkey-prod-00ff',
+      STEPWELL_SIGNING_KEY_FALLBACK: '',
+      STEPWELL_BRANCH_EVENT_KEYS: 'c',
+      STEPWELL_BRANCH_SIGNING_KEY: 'signkey-branch-0a',
+      STEPWELL_BRANCH_SIGNING_KEY_FALLBACK: '0b',
+    });
+    expect(config).toMatchObject({
+      eventKeys: ['a', 'b'],
+      signingKeys: ['signkey-prod-00ff'],
+      branch: { eventKeys: ['c'], signingKeys: ['signkey-branch-0a', '0b'] },
+    });
+  });
+
+  test.each(['secret-value', 'signkey-prod-abc', 'signkey-prod-', 'signkey--ab'])(
+    'refuse a signing key that SDKs cannot hash: "%s" (SK-4)',
+    (key) => {
+      const parse = () => parseConfig({ STEPWELL_SIGNING_KEY: key });
+      expect(parse).toThrow(/STEPWELL_SIGNING_KEY: expected "signkey-<name>-" and an even number/);
+      expect(parse).not.toThrow(key === 'secret-value' ? /secret-value/ : /prod/);
+    },
+  );
 });

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { functionConfig } from '../../src/protocol/function.ts';
 import { NOW } from '../ingest/world.ts';
 import { type Answer, apiWorld, AUTH } from './world.ts';
+import { registryOf } from '../fakes/registry.ts';
 
 const PATH = '/v1/functions/app-limited/flow';
 const limited = functionConfig.parse({
@@ -17,7 +18,7 @@ const limited = functionConfig.parse({
 
 function flowWorld() {
   const w = apiWorld();
-  w.deps.functions = { list: (env) => (env === 'production' ? [limited] : []) };
+  w.deps.functions = registryOf((env) => (env === 'production' ? [limited] : []));
   const send = async (method: string, body: unknown): Promise<{ status: number; body: Answer }> => {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
     const response = await w.call(method, PATH, { headers: AUTH, body: text });
@@ -30,7 +31,7 @@ describe('GET /v1/functions/:id/flow', () => {
   test('shows what is configured and how each line stands', async () => {
     const w = flowWorld();
     const line = { policy: 'concurrency' as const, key: 's:acme', inUse: 5, holders: ['R1'], waiting: 7 };
-    w.gates.state = [{ ...line, nextAt: null }];
+    w.limits.state = [{ ...line, nextAt: null }];
     const { status, body } = await w.get(PATH);
     expect(status).toBe(200);
     expect(body.data.limits).toEqual([
@@ -38,7 +39,7 @@ describe('GET /v1/functions/:id/flow', () => {
       { policy: 'concurrency', scope: 'fn', n: 0, limit: 5, key: 'event.data.tenant' },
       { policy: 'concurrency', scope: 'env', n: 1, limit: 50, key: '"llm"' },
     ]);
-    expect(w.gates.asked.map(({ scope }) => scope)).toEqual(['fn', 'env']);
+    expect(w.limits.asked.map(({ scope }) => scope)).toEqual(['fn', 'env']);
     expect(body.data.lines[0]).toEqual({
       scope: 'fn',
       policy: 'concurrency',
@@ -52,7 +53,9 @@ describe('GET /v1/functions/:id/flow', () => {
 
   test('says when the next start of a throttled line is', async () => {
     const w = flowWorld();
-    w.gates.state = [{ policy: 'throttle', key: '', inUse: 0, holders: [], waiting: 3, nextAt: NOW + 6_000 }];
+    w.limits.state = [
+      { policy: 'throttle', key: '', inUse: 0, holders: [], waiting: 3, nextAt: NOW + 6_000 },
+    ];
     const { body } = await w.get(PATH);
     expect(body.data.lines[0].next_at).toBe(new Date(NOW + 6_000).toISOString());
   });
@@ -65,7 +68,7 @@ describe('GET /v1/functions/:id/flow', () => {
   test('is closed without a key', async () => {
     const w = flowWorld();
     for (const method of ['GET', 'PUT', 'DELETE']) expect((await w.call(method, PATH)).status).toBe(401);
-    expect(w.gates.changed).toEqual([]);
+    expect(w.limits.changed).toEqual([]);
   });
 });
 
@@ -77,7 +80,7 @@ describe('PUT and DELETE', () => {
     await w.send('PUT', { policy: 'concurrency', n: 1, paused: true });
     await w.send('PUT', { policy: 'throttle', limit: 2, period: '1m', burst: 3 });
     await w.send('DELETE', { policy: 'concurrency', key: 's:acme' });
-    expect(w.gates.changed).toEqual([
+    expect(w.limits.changed).toEqual([
       [{ ...of, policy: 'concurrency', scope: 'fn', n: 0, key: 's:acme' }, { limit: 1 }],
       [{ ...of, policy: 'concurrency', scope: 'env', n: 1, key: null }, { isPaused: true }],
       [
@@ -111,6 +114,6 @@ describe('PUT and DELETE', () => {
     const answer = await w.send('PUT', body);
     expect(answer.status).toBe(400);
     expect(answer.body.error).toContain(error);
-    expect(w.gates.changed).toEqual([]);
+    expect(w.limits.changed).toEqual([]);
   });
 });

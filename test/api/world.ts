@@ -1,23 +1,64 @@
 /** The HTTP front over ports in memory. */
 import { api } from '../../src/api/app.ts';
 import type { ApiDeps } from '../../src/api/deps.ts';
-import type { Gates, LineOwner } from '../../src/ports.ts';
+import { appNetwork } from '../../src/call/network.ts';
+import { environment } from '../../src/keys/access.ts';
+import { signatures } from '../../src/keys/sign.ts';
+import type { Crons, Gates, LineOwner, Signals } from '../../src/ports.ts';
 import type { RunView } from '../../src/protocol/run.ts';
+import type { SentSignal } from '../../src/protocol/signal.ts';
 import type { LimitChange, LimitChoice, LineState } from '../../src/protocol/slot.ts';
 import { idAt, NOW } from '../ingest/world.ts';
 import { dispatchWorld } from '../dispatch/world.ts';
 
-const SIGNING_KEY = 'signkey-prod-0123456789abcdef';
+export const SIGNING_KEY = 'signkey-prod-0123456789abcdef';
 export const AUTH = { authorization: `Bearer ${SIGNING_KEY}` };
 
+/** Which environments were to compare their schedules. */
+class MemoryCrons implements Pick<Crons, 'sync'> {
+  readonly synced: string[] = [];
+  fails = false;
+  async sync(env: string): Promise<void> {
+    if (this.fails) throw new Error('secret-value');
+    this.synced.push(env);
+  }
+}
+
+/** One run waits for each of these signals; what was sent is written down. */
+class MemorySignals implements Pick<Signals, 'send'> {
+  readonly waiting = new Map<string, string>();
+  readonly sent: { env: string; signal: string; sent: SentSignal }[] = [];
+
+  async send(env: string, signal: string, sent: SentSignal): Promise<string | null> {
+    this.sent.push({ env, signal, sent });
+    return this.waiting.get(signal) ?? null;
+  }
+}
+
 export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
-  const base = dispatchWorld();
+  const dev = keys.dev === true;
+  const base = { ...dispatchWorld(undefined, {}, environment({ dev })), signals: new MemorySignals() };
+  const crons = new MemoryCrons();
   const gates = new RecordedGates();
+  /** What the apps answer. */
+  const answers = {
+    fetch: async (_request: Request): Promise<Response> => new Response(null, { status: 404 }),
+  };
+  const network = appNetwork(
+    { ORDERS: { fetch: (request: Request) => answers.fetch(request) }, PLAIN: 'text' },
+    { fetch: (request) => answers.fetch(request), allowsPrivate: dev },
+  );
+  const all = { dev, eventKeys: ['event-key'], signingKeys: [SIGNING_KEY], ...keys };
   const deps: ApiDeps = {
     ...base,
+    ...signatures(all, base.clock),
+    crons,
     gates,
-    keys: { dev: false, eventKeys: ['event-key'], signingKeys: [SIGNING_KEY], ...keys },
+    network,
+    keys: all,
+    remoteRuns: { checkpoint: async () => null, snapshot: async () => null },
     version: '1.2.3',
+    environment: environment(all),
   };
   const app = api(deps);
   const call = async (method: string, path: string, init: RequestInit = {}): Promise<Response> =>
@@ -27,7 +68,7 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     const response = await call(method, path, { headers: AUTH });
     return { status: response.status, body: (await response.json()) as Answer };
   };
-  return { ...base, gates, deps, call, get };
+  return { ...base, crons, limits: gates, answers, deps, call, get };
 }
 
 /** Says what it is told to say of lines, and writes changes down. */

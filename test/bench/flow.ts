@@ -6,6 +6,7 @@ import { consoleLog } from '../../src/log.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type { SlotAsk } from '../../src/protocol/slot.ts';
 import { countedContext } from './count.ts';
+import { registryOf } from '../fakes/registry.ts';
 
 const ONE_AT_A_TIME = functionConfig.parse({
   id: 'bench-line',
@@ -17,7 +18,7 @@ const ONE_AT_A_TIME = functionConfig.parse({
 const BareGate = gateObject(() => ({
   clock: systemClock,
   log: consoleLog,
-  functions: { list: () => [ONE_AT_A_TIME] },
+  functions: registryOf(() => [ONE_AT_A_TIME]),
   config: { throttleMode: 'smooth' },
   runs: { grant: async () => 'taken' },
   launch: async () => undefined,

@@ -18,7 +18,7 @@ const engine = createWorker({ apps });
 export { LineGate } from './flow.ts';
 export { Floor } from './floors.ts';
 export { BenchWorkflow } from './workflow.ts';
-export const { Sweeper, Cron, Waits } = objects;
+export const { Sweeper, Cron, Waits, Signals } = objects;
 
 export class Run extends objects.Run {
   constructor(ctx: DurableObjectState, env: BenchEnv) {

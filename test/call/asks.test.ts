@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { sha1Hex } from '../../src/lib/hash.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import { NOW, World, type Context } from './world.ts';
 
@@ -79,6 +80,152 @@ describe('step.waitForEvent in the run’s own object', () => {
     expect(world.errors.splice(0)).toHaveLength(1);
     await world.pass(10_000);
     expect(world.waits.listening).toHaveLength(1);
+  });
+});
+
+describe('step.waitForAny in the run’s own object', () => {
+  const any = ({ step }: Context) =>
+    step.waitForAny('w', {
+      events: [
+        { event: 'shop/paid', match: 'data.n' },
+        { event: 'shop/refused' },
+        { event: 'shop/paid', if: 'async.data.all' },
+      ],
+      timeout: '1h',
+    });
+
+  test('listens for all of them, takes the first, and drops the others', async () => {
+    const world = await new World(any).start();
+    expect(world.waits.listening).toMatchObject([
+      { event: 'shop/paid', expression: 'event.data.n == async.data.n', given: { data: { n: 1 } } },
+      { event: 'shop/refused', expression: null },
+      { event: 'shop/paid', expression: 'async.data.all' },
+    ]);
+    const [first, second, third] = world.waits.listening.map(({ key }) => key);
+    const refused = { ...paid, name: 'shop/refused' };
+    expect(await world.owner.resume(second ?? '', refused)).toBe('taken');
+    expect(await world.owner.resume(first ?? '', paid)).toBe('gone');
+    await world.quiet();
+    expect(world.output).toMatchObject({ name: 'shop/refused' });
+    expect(world.waits.droppedKeys).toEqual([first, third]);
+  });
+
+  test('asks about all of them at its deadline, and is null when none came (WE-12)', async () => {
+    const world = await new World(any).run();
+    expect([world.waits.expired.length, world.output]).toEqual([3, null]);
+  });
+
+  test('one that came in time wins at the deadline', async () => {
+    const world = await new World(any).start();
+    world.waits.inTime.set(world.waits.listening[2]?.key ?? '', paid);
+    await world.toEnd();
+    expect(world.output).toMatchObject({ name: 'shop/paid' });
+  });
+
+  test('lost at any transaction it ends the same way', async () => {
+    for (let transaction = 1; transaction <= 8; transaction++) {
+      for (const written of [false, true]) {
+        const world = new World(any, { lostAt: { transaction, written } });
+        world.waits.inTime.set(`${sha1Hex('w')}.1`, { ...paid, name: 'shop/refused' });
+        await world.run();
+        expect(world.output).toMatchObject({ name: 'shop/refused' });
+      }
+    }
+  });
+
+  test('an expression that does not compile fails the run, wherever it is (WE-20)', async () => {
+    const events = [{ event: 'a' }, { event: 'b', if: 'async.data.n = 1' }];
+    const world = await new World(({ step }) => step.waitForAny('w', { events, timeout: '1h' })).start();
+    expect(world.reported).toMatchObject([{ status: 'Failed' }]);
+  });
+});
+
+describe('step.waitForSignal in the run’s own object', () => {
+  const waitFor =
+    (onConflict?: 'replace') =>
+    async ({ step }: Context) => {
+      try {
+        return await step.waitForSignal('w', { signal: 'task/1', timeout: '1h', onConflict });
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+
+  test('registers, and goes on with what was sent (WS-1)', async () => {
+    const world = await new World(waitFor('replace')).start();
+    const [wait] = world.signals.listening;
+    expect(wait).toMatchObject({
+      env: 'main',
+      signal: 'task/1',
+      runId: 'run',
+      conflict: 'replace',
+      until: NOW + 3_600_000,
+    });
+    expect(await world.owner.awaits(wait?.key ?? '')).toBe(true);
+    const answer = { ok: true, data: '{"signal":"task/1","data":[1]}' };
+    expect(await world.owner.answer(wait?.key ?? '', answer)).toBe('taken');
+    expect(await world.owner.answer(wait?.key ?? '', answer)).toBe('gone');
+    await world.quiet();
+    expect(world.output).toEqual({ signal: 'task/1', data: [1] });
+    expect(await world.owner.awaits(wait?.key ?? '')).toBe(false);
+  });
+
+  test('fails, catchable, where another run waits (WS-1)', async () => {
+    const world = new World(waitFor());
+    world.signals.isTaken = true;
+    await world.run();
+    expect(world.output).toBe('another run waits for the signal "task/1"');
+  });
+
+  test.each([
+    [null, null],
+    [
+      { ok: true, data: '{"signal":"task/1","data":1}' },
+      { signal: 'task/1', data: 1 },
+    ],
+  ])('at its deadline asks whether %j came in time (WS-1)', async (inTime, output) => {
+    const world = new World(waitFor());
+    world.signals.inTime = inTime;
+    await world.run();
+    expect([world.signals.expired, world.output]).toEqual([['task/1'], output]);
+  });
+
+  test('is dropped when the run is cancelled', async () => {
+    const world = await new World(waitFor()).start();
+    await world.owner.cancel();
+    await world.quiet();
+    expect(world.signals.dropped).toEqual(['task/1']);
+  });
+});
+
+describe('step.sendSignal in the run’s own object', () => {
+  const send =
+    (signal: string, data?: unknown) =>
+    ({ step }: Context) =>
+      step.sendSignal('s', { signal, data });
+
+  test('names itself by run and step, so that a repeat is the same act; tells who got it (WS-2)', async () => {
+    const world = new World(send('task/1', { at: new Date(0) }));
+    world.signals.receiver = 'other-run';
+    await world.run();
+    expect(world.output).toEqual({ runId: 'other-run' });
+    expect(world.signals.sent).toMatchObject([
+      {
+        id: expect.stringMatching(/^run:\w{40}:0$/),
+        answer: '{"signal":"task/1","data":{"at":"1970-01-01T00:00:00.000Z"}}',
+      },
+    ]);
+    expect((await world.trace())?.steps).toMatchObject([{ tool: 'step.sendSignal' }]);
+  });
+
+  test('that nobody waits for has no receiver, and is no failure (WS-2)', async () => {
+    expect((await new World(send('task/1')).run()).output).toEqual({});
+  });
+
+  test('that is too long fails at once', async () => {
+    const world = await new World(send('x'.repeat(1_025))).run();
+    expect([world.status, world.signals.sent]).toEqual(['Failed', []]);
+    expect(world.output).toMatchObject({ message: 'step.sendSignal: signal: longer than 1024 characters' });
   });
 });
 

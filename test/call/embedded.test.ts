@@ -20,6 +20,20 @@ describe('sequential steps', () => {
     expect(world.reported).toMatchObject([{ status: 'Completed', output: '3' }]);
   });
 
+  test.each([
+    ['in the turn of its start', () => 7],
+    [
+      'in the turn of its start, by an error',
+      () => {
+        throw new NonRetriableError('lost');
+      },
+    ],
+    ['a moment later', async () => Promise.resolve(7)],
+  ])('a run that ends %s tells who started it, and nobody else (RN-3)', async (_, code: Code) => {
+    const world = await new World(code, { isAwaited: true }).start();
+    expect([world.reported.length, world.reports]).toEqual([1, 0]);
+  });
+
   test('may be synchronous, and so may the handler (HC-12, HC-13, SR-2)', async () => {
     expect((await run(() => 7)).output).toBe(7);
     expect((await run(() => undefined)).output).toBeNull();

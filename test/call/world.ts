@@ -4,14 +4,18 @@
  */
 import { RunOwner } from '../../durable-objects/owner.ts';
 import { EmbeddedCaller } from '../../src/call/embedded.ts';
-import type { RunHandle } from '../../src/call/caller.ts';
-import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { RunEnding, RunSummary, RunTrace } from '../../src/protocol/run.ts';
+import { HttpCaller, type HttpDeps } from '../../src/call/http.ts';
+import type { Caller, RunHandle } from '../../src/call/caller.ts';
+import type { EventView, StoredEvent } from '../../src/protocol/event.ts';
+import type { AIGateway, Gateway } from '../../src/protocol/op.ts';
+import type { RunEnding, RunSummary, RunTrace, StepAnswer } from '../../src/protocol/run.ts';
+import type { SentSignal, SignalWait } from '../../src/protocol/signal.ts';
 import type { Wait } from '../../src/protocol/wait.ts';
-import type { Gates, Waits } from '../../src/ports.ts';
+import type { Gates, Signals, Waits } from '../../src/ports.ts';
 import type { RunFlow } from '../../src/protocol/flow.ts';
 import type { SlotAnswer, SlotAsk, SlotClaim } from '../../src/protocol/slot.ts';
 import type { RunConfig } from '../../src/run/state.ts';
+import type { StepOutcome } from '../../src/sdk/execution.ts';
 import { Inngest } from '../../src/sdk/index.ts';
 import type { stepTools } from '../../src/sdk/tools.ts';
 import { copyRows, memoryJournal, noRows, type JournalRows, type MemoryJournal } from '../fakes/journal.ts';
@@ -45,10 +49,18 @@ type Limits = Pick<
 >;
 
 export interface WorldOptions extends Partial<Limits> {
+  /** Who starts the run waits for its end, however long that takes; otherwise not at all. */
+  isAwaited?: boolean;
   /** The object is lost at this transaction: before it is written, or after that and before anything is done about it. */
   lostAt?: { transaction: number; written: boolean };
   startAt?: number;
   flow?: RunFlow;
+  runId?: string;
+  functionId?: string;
+  /** What differs in the event that starts the run. */
+  event?: Partial<StoredEvent>;
+  /** The code is outside: how it is reached. `isBusy`: a call is under way. */
+  remote?: Omit<HttpDeps, 'clock' | 'open' | 'seal'> & { isBusy(): boolean };
 }
 
 interface Sent {
@@ -60,7 +72,7 @@ interface Sent {
 /** An object in memory; the next one is made from its rows. */
 interface Life {
   owner: RunOwner;
-  caller: EmbeddedCaller;
+  caller: Caller;
   journal: MemoryJournal;
   lost: boolean;
 }
@@ -72,11 +84,17 @@ export class World {
   isListed = true;
   readonly reported: RunSummary[] = [];
   readonly endings: RunEnding[] = [];
+  /** Ends that the run reported itself, rather than answer them to who started it. */
+  reports = 0;
   /** Events that the engine has accepted for the run. */
   readonly emitted: StoredEvent[] = [];
   readonly waits = new RecordedWaits();
+  readonly signals = new RecordedSignals();
   readonly gates = new RecordedGates();
   readonly sent: Sent[] = [];
+  /** Requests that the engine was to make for steps; `respond` makes them. */
+  readonly requests: { request: Gateway | AIGateway; isLast: boolean }[] = [];
+  respond: () => Promise<StepOutcome> = () => Promise.reject(new Error('no request is expected'));
   /** What the engine logged; nothing, unless the journal is broken. */
   readonly errors: string[] = [];
   /** How often the handler was entered. */
@@ -121,10 +139,10 @@ export class World {
   async start(): Promise<this> {
     const startAt = this.#options.startAt ?? this.now;
     const request = {
-      runId: 'run',
+      runId: this.#options.runId ?? 'run',
       env: 'main',
-      functionId: 'app-fn',
-      events: [event],
+      functionId: this.#options.functionId ?? 'app-fn',
+      events: [{ ...event, ...this.#options.event }],
       startAt,
       queuedAt: NOW,
       ...(this.#options.flow && { flow: this.#options.flow }),
@@ -144,7 +162,7 @@ export class World {
   async quiet(): Promise<this> {
     for (let calm = 0, seen = -1; calm < 4; calm++) {
       if (this.#life.lost) this.revive();
-      if (this.transactions !== seen) calm = 0;
+      if (this.transactions !== seen || this.#options.remote?.isBusy() === true) calm = 0;
       seen = this.transactions;
       await new Promise<void>((resolve) => void setTimeout(resolve, 0));
     }
@@ -201,14 +219,13 @@ export class World {
     life.owner = new RunOwner({
       journal: this.#mortal(life, journal),
       clock: { now: () => this.now },
-      // Nobody waits for the end of the run.
       timer: (_ms, fire) => {
-        fire();
+        if (this.#options.isAwaited !== true) fire();
         return () => undefined;
       },
       log: { error: (message) => void this.errors.push(message) },
       caller: (run) => this.#caller(life, run),
-      freeze: () => ({
+      freeze: async () => ({
         maxAttempts: this.#options.maxAttempts ?? 5,
         maxSteps: this.#options.maxSteps ?? 1_000,
         stepRuntime: this.#options.stepRuntime ?? 7_200_000,
@@ -216,9 +233,14 @@ export class World {
         cancelOn: this.#options.cancelOn ?? [],
         startWithin: this.#options.startWithin ?? null,
         finishWithin: this.#options.finishWithin ?? null,
+        ...(this.#options.remote === undefined ? {} : { remote: true as const }),
       }),
-      report: async (ending) => this.#told(ending),
+      report: async (ending) => {
+        this.reports++;
+        this.#told(ending);
+      },
       waits: this.waits,
+      signals: this.signals,
       gates: this.gates,
       emit: async (emitted) => void this.emitted.push(emitted),
       abort: () => {
@@ -254,7 +276,7 @@ export class World {
     };
   }
 
-  #caller(life: Life, run: RunHandle): { call: EmbeddedCaller['call']; stop(): void } {
+  #caller(life: Life, run: RunHandle): Caller {
     const handle: RunHandle = {
       get state() {
         return run.state;
@@ -262,27 +284,17 @@ export class World {
       settled: run.settled,
       events: () => run.events(),
       memo: (id) => run.memo(id),
-      feed: (input) => {
-        if (!life.lost) run.feed(input);
+      feed: (...inputs) => {
+        if (!life.lost) run.feed(...inputs);
       },
     };
-    const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
-    const client = new Inngest({ id: 'app', logger: quiet });
-    const fn = client.createFunction({ id: 'fn' }, { event: 'shop/order.placed' }, (context) => {
-      this.entries++;
-      return this.code(context as unknown as Context);
-    });
-    life.caller = new EmbeddedCaller(handle, {
-      find: () => (this.isListed ? { fn, appId: 'app' } : undefined),
-      reqArgs: [],
-      clock: { now: () => this.now },
-      send: async (events, { seed, at }) => {
-        this.sent.push({ events, seed, at });
-        return { ids: events.map((_, n) => `${seed}:${n}`) };
-      },
-      open: (views) => views.map(({ name, data, ts }) => ({ name, data, ts })),
-      seal: async (user) => JSON.stringify(user),
-    });
+    const open = (views: EventView[]) =>
+      views.map(({ name, data, id, ts }) => ({ name, data, id, ts, user: {} }));
+    const seal = async (user: object) => JSON.stringify(user);
+    const { remote } = this.#options;
+    if (remote !== undefined) {
+      life.caller = new HttpCaller(handle, { ...remote, clock: { now: () => this.now }, open, seal });
+    } else life.caller = this.#embedded(handle);
     return {
       call: (call) => {
         if (!life.lost) life.caller.call(call);
@@ -290,7 +302,37 @@ export class World {
       stop: () => {
         if (!life.lost) life.caller.stop();
       },
+      checkpoint: (checkpoint) => life.caller.checkpoint?.(checkpoint) ?? { is: 'stale' },
+      snapshot: async () => life.caller.snapshot?.() ?? { events: '[]', steps: '{}' },
     };
+  }
+
+  #embedded(handle: RunHandle): EmbeddedCaller {
+    const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
+    const client = new Inngest({ id: 'app', logger: quiet });
+    const fn = client.createFunction({ id: 'fn' }, { event: 'shop/order.placed' }, (context) => {
+      this.entries++;
+      return this.code(context as unknown as Context);
+    });
+    return new EmbeddedCaller(handle, {
+      find: () => (this.isListed ? { fn, appId: 'app' } : undefined),
+      reqArgs: [],
+      clock: { now: () => this.now },
+      signal: async (sent, { signal }) => {
+        this.signals.sent.push({ signal, ...sent });
+        return this.signals.receiver;
+      },
+      request: (request, isLast) => {
+        this.requests.push({ request, isLast });
+        return this.respond();
+      },
+      send: async (events, { seed, at }) => {
+        this.sent.push({ events, seed, at });
+        return { ids: events.map((_, n) => `${seed}:${n}`) };
+      },
+      open: (views) => views.map(({ name, data, ts }) => ({ name, data, ts })),
+      seal: async (user) => JSON.stringify(user),
+    });
   }
 }
 
@@ -336,6 +378,34 @@ class RecordedGates implements Pick<Gates, 'acquire' | 'release' | 'look'> {
 
   async look(): Promise<null> {
     return null;
+  }
+}
+
+/** The same for signals. */
+class RecordedSignals implements Pick<Signals, 'listen' | 'expire' | 'drop'> {
+  readonly listening: SignalWait[] = [];
+  readonly expired: string[] = [];
+  readonly dropped: string[] = [];
+  readonly sent: (SentSignal & { signal: string })[] = [];
+  /** Whether another run waits. */
+  isTaken = false;
+  /** Who gets what is sent. */
+  receiver: string | null = null;
+  /** What came in time. */
+  inTime: StepAnswer | null = null;
+
+  async listen(wait: SignalWait): Promise<'listening' | 'taken'> {
+    this.listening.push(wait);
+    return this.isTaken ? 'taken' : 'listening';
+  }
+
+  async expire(_env: string, signal: string): Promise<StepAnswer | null> {
+    this.expired.push(signal);
+    return this.inTime;
+  }
+
+  async drop(_env: string, signal: string): Promise<void> {
+    this.dropped.push(signal);
   }
 }
 

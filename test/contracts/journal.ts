@@ -132,6 +132,17 @@ export const journalCases: Record<string, Case> = {
     }, NOW);
     expect(open().output()).toBe('{"x":1}');
   },
+  'what a step was given is kept beside its outcome, also when that is written later (AI-8)': (open) => {
+    const journal = open();
+    begin(journal);
+    journal.transact(() => {
+      journal.write({ step: { ...step('s', 0, 0, '1'), input: '["hi"]' } }, () => []);
+      journal.write({ step: step('s', 0, 0, '2') }, () => []);
+      journal.write({ step: step('other', 1, 1, '3') }, () => []);
+      return null;
+    }, NOW);
+    expect([open().stepInput(0), open().stepData(0), open().stepInput(1)]).toEqual(['["hi"]', '2', null]);
+  },
   'a text longer than a row holds comes back whole, surrogate pairs and all (LM-3)': (open) => {
     const journal = open();
     begin(journal);

@@ -374,7 +374,7 @@ function findsDuplicates(store: () => Store): void {
     expect(originals).toHaveLength(1);
     expect(new Set(owners)).toEqual(new Set([null, originals[0]?.internalId]));
     expect(await store().undispatched(LATER, 50)).toEqual(ids(originals));
-    for (const internalId of admitted.flatMap((set) => [...set]))
+    for (const internalId of admitted.flatMap((set) => Array.from(set)))
       expect(internalId).toBe(originals[0]?.internalId);
   });
 }
@@ -520,7 +520,7 @@ function admits(store: () => Store): void {
 }
 
 function settles(store: () => Store): void {
-  const quiet = (event: StoredEvent) => ({ event, isHeard: false });
+  const quiet = (event: StoredEvent) => ({ event, isHeard: false, version: 0 });
   const finished = { name: 'inngest/function.finished' };
 
   test('an event that nobody listens to is stored as dispatched (SY-12)', async () => {
@@ -540,14 +540,17 @@ function settles(store: () => Store): void {
     ];
     const events = [awaited, other, elsewhere];
     const admitted = await store().admit(events.map(quiet), NOW);
-    expect(admitted).toEqual(new Map([[awaited.internalId, { isAwaited: true }]]));
+    expect(admitted).toEqual(new Map([[awaited.internalId, { isAwaited: true, isCurrent: true }]]));
     expect(await store().undispatched(LATER, 10)).toEqual([awaited.internalId]);
     const heard = [anEvent({ name: 'a/c' }), anEvent({ name: 'a/b', env: 'staging' })];
     const listened = await store().admit(
-      heard.map((event) => ({ event, isHeard: true })),
+      heard.map((event) => ({ event, isHeard: true, version: 0 })),
       NOW,
     );
-    expect([...listened.values()]).toEqual([{ isAwaited: false }, { isAwaited: false }]);
+    expect([...listened.values()]).toEqual([
+      { isAwaited: false, isCurrent: true },
+      { isAwaited: false, isCurrent: true },
+    ]);
   });
 
   test('a duplicate of an awaited name is not to be dispatched (DD-6)', async () => {
@@ -561,8 +564,8 @@ function settles(store: () => Store): void {
     const event = anEvent({ name: 'a/b' });
     await store().insertEvents([event], NOW);
     await store().expectWaits(ENV, 'a/b');
-    const admitted = await store().admit([{ event, isHeard: false }], NOW);
-    expect(admitted).toEqual(new Map([[event.internalId, { isAwaited: true }]]));
+    const admitted = await store().admit([{ event, isHeard: false, version: 0 }], NOW);
+    expect(admitted).toEqual(new Map([[event.internalId, { isAwaited: true, isCurrent: true }]]));
   });
 
   test('what came of an event is written at once: ends, runs that go on, the mark, and events about ends', async () => {
@@ -844,11 +847,11 @@ function skips(store: () => Store): void {
   test('a duplicate that is heard again is dispatched as what it is; its key is not its own (ID-7)', async () => {
     const [first, twin, stranger] = [anEvent({ id: 'x' }), anEvent({ id: 'x' }), anEvent({ id: 'x' })];
     await store().insertEvents([first, twin, stranger], NOW, new Set([first.internalId, twin.internalId]));
-    const arrivals = [first, twin, stranger].map((event) => ({ event, isHeard: true }));
+    const arrivals = [first, twin, stranger].map((event) => ({ event, isHeard: true, version: 0 }));
     const admitted = await store().admit(arrivals, NOW);
     expect([...admitted]).toEqual([
-      [first.internalId, { isAwaited: false }],
-      [twin.internalId, { isAwaited: false, isDuplicate: true }],
+      [first.internalId, { isAwaited: false, isCurrent: true }],
+      [twin.internalId, { isAwaited: false, isCurrent: true, isDuplicate: true }],
     ]);
     expect((await store().findEvent(ENV, twin.internalId))?.duplicateOf).toBe(first.internalId);
     expect(await store().undispatched(LATER, 10)).toEqual([first.internalId, twin.internalId]);
@@ -859,8 +862,11 @@ function skips(store: () => Store): void {
   test('nor does a duplicate that comes with its plan need to be stored before (ID-7)', async () => {
     const [first, twin] = [anEvent({ id: 'x' }), anEvent({ id: 'x' })];
     await store().insertEvents([first], NOW);
-    const admitted = await store().admit([{ event: twin, isHeard: true, isHeardAgain: true }], NOW);
-    expect([...admitted.values()]).toEqual([{ isAwaited: false, isDuplicate: true }]);
+    const admitted = await store().admit(
+      [{ event: twin, isHeard: true, isHeardAgain: true, version: 0 }],
+      NOW,
+    );
+    expect([...admitted.values()]).toEqual([{ isAwaited: false, isCurrent: true, isDuplicate: true }]);
   });
 }
 

@@ -11,7 +11,7 @@ export async function admit(
   now: number,
 ): Promise<Set<string>> {
   const admitted = await store.admit(
-    events.map((event) => ({ event, isHeard: true })),
+    events.map((event) => ({ event, isHeard: true, version: 0 })),
     now,
   );
   await store.settle({ open }, now);

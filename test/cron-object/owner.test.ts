@@ -357,3 +357,53 @@ describe('killed at any await or write', () => {
     }
   });
 });
+
+describe('a registration', () => {
+  test('is noticed by the next sync: its schedules tick, those that are gone do not (CR-14, FN-12)', async () => {
+    const w = new CronWorld({ 'app-f': ['* * * * *'] });
+    await w.sync();
+    w.register({ 'app-f': ['* * * * *'], 'far-a': ['*/2 * * * *'] });
+    await w.sync();
+    await w.until(NOW + 10 * MINUTE);
+    expect(w.started('app-f')).toHaveLength(10);
+    expect(w.started('far-a')).toEqual(ticksOf(['*/2 * * * *'], NOW, w.now));
+    w.register({ 'app-f': ['* * * * *'] });
+    await w.sync();
+    await w.until(NOW + 20 * MINUTE);
+    expect(w.started('app-f')).toHaveLength(20);
+    expect(w.started('far-a')).toHaveLength(5);
+  });
+
+  test('sets the alarm where there was nothing to wait for', async () => {
+    const w = new CronWorld({});
+    await w.sync();
+    expect(w.alarm).toBeNull();
+    w.register({ 'far-a': ['* * * * *'] });
+    await w.sync();
+    expect(w.alarm).toBe(FIRST);
+  });
+
+  test('that changes no schedule writes nothing', async () => {
+    const w = new CronWorld({ 'app-f': ['* * * * *'] });
+    await w.sync();
+    w.writes = 0;
+    w.register({ 'app-f': ['* * * * *'] });
+    await w.sync();
+    expect(w.writes).toBe(0);
+  });
+
+  test('is not undone by an older reading that comes back late', async () => {
+    const w = new CronWorld({ 'app-f': ['* * * * *'] });
+    const late = Promise.withResolvers<void>();
+    w.reading = late.promise;
+    const first = w.sync();
+    w.reading = null;
+    w.register({ 'far-a': ['* * * * *'] });
+    await w.sync();
+    late.resolve();
+    await first;
+    await w.until(NOW + 3 * MINUTE);
+    expect(w.started('app-f')).toEqual([]);
+    expect(w.started('far-a')).toHaveLength(3);
+  });
+});

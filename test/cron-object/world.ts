@@ -37,6 +37,10 @@ class Killed extends Error {}
 export class CronWorld {
   now = NOW;
   functions: FunctionConfig[];
+  /** Of the registry. */
+  version = 0;
+  /** How long a reading of the functions takes. */
+  reading: Promise<void> | null = null;
   /** What the platform keeps. */
   alarm: number | null = null;
   readonly #db = new DatabaseSync(':memory:');
@@ -54,6 +58,12 @@ export class CronWorld {
   constructor(crons: Record<string, (string | Cron)[]>) {
     this.functions = functionsOf(crons);
     this.#owner = this.#begin();
+  }
+
+  /** An app registers: the owner is told by its next `sync`. */
+  register(crons: Record<string, (string | Cron)[]>): void {
+    this.functions = functionsOf(crons);
+    this.version++;
   }
 
   /** Another version of the code: it begins with what is stored. */
@@ -146,7 +156,13 @@ export class CronWorld {
       storage: this.#storage(alive, step, passing),
       clock: { now: () => this.now },
       log: { error: (message) => void this.errors.push(message) },
-      functions: { list: (env) => (env === 'production' ? this.functions : []) },
+      functions: {
+        load: async (env) => {
+          const { version, functions } = this;
+          await this.reading;
+          return { version, configs: env === 'production' ? functions : [] };
+        },
+      },
       accept: async (events) => {
         await passing();
         if (this.intake === 'refuses') throw new Error('no place took them');

@@ -636,7 +636,7 @@ describe('a run that ends as soon as it is started', () => {
   const ended = async (follows: Partial<RunEnding>, functions: Record<string, string[]> = {}) => {
     const w = dispatchWorld({ 'app-f': ['a/b'], ...functions });
     const event = stored(idAt(1));
-    const [start] = plan(indexFunctions(w.functions.list('production')), event, NOW);
+    const [start] = plan(indexFunctions(w.functions.known('production').configs), event, NOW);
     const { runId, functionId, env, queuedAt } = start as RunStart;
     const summary = { runId, functionId, env, queuedAt, eventId: event.internalId, endedAt: NOW + 1 };
     w.runs.endings.set(runId, {
@@ -691,5 +691,87 @@ describe('a run that ends as soon as it is started', () => {
     w.faults.clear();
     await consumeEvents([whole([event], 2)], w);
     expect([(await find())?.status, await undispatched(w)]).toEqual(['Completed', []]);
+  });
+});
+
+describe('functions of apps that registered elsewhere', () => {
+  type World = ReturnType<typeof dispatchWorld>;
+  const app = { id: 'far', sdk: 'js:v4.24.0', framework: null, platform: null, appVersion: null };
+  const register = (w: World, env: string, ...ids: string[]) =>
+    w.apps.sync(
+      env,
+      { ...app, url: 'https://far.example/api/inngest' },
+      ids.map((id) => ({ id, name: id, triggers: [{ event: 'a/b' }], retries: 4 })),
+      NOW,
+    );
+  const starts = (w: World) => [...w.runs.started.values()].map(({ functionId }) => functionId);
+  /** How often the store was asked to admit, and the registry was read. */
+  const admissions = (w: World): { count: number; readings: number } => {
+    const seen = { count: 0, readings: 0 };
+    const load = w.functions.load.bind(w.functions);
+    w.functions.load = (env) => {
+      seen.readings++;
+      return load(env);
+    };
+    w.faults.set('admit', () => {
+      seen.count++;
+      return undefined;
+    });
+    return seen;
+  };
+
+  test('are started by an event that came after the registration, wherever that was taken (wire 2.5)', async () => {
+    const w = dispatchWorld();
+    const seen = admissions(w);
+    await register(w, 'production', 'far-away');
+    await consumeEvents([whole([stored(idAt(1))])], w);
+    expect(starts(w)).toEqual(['app-f', 'far-away']);
+    expect(seen).toEqual({ count: 1, readings: 1 });
+    expect(await w.store.runsOfEvent('production', idAt(1))).toHaveLength(2);
+    // From then on they are known here.
+    await consumeEvents([whole([stored(idAt(2))])], w);
+    expect(seen).toEqual({ count: 2, readings: 1 });
+  });
+
+  test('that are gone start no more, and no row is left open for them (FN-12)', async () => {
+    const w = dispatchWorld();
+    await register(w, 'production', 'far-away');
+    await w.functions.load('production');
+    await register(w, 'production');
+    await consumeEvents([whole([stored(idAt(1))])], w);
+    expect(starts(w)).toEqual(['app-f']);
+    expect(await w.store.runsOfEvent('production', idAt(1))).toMatchObject([{ functionId: 'app-f' }]);
+  });
+
+  test('are those of the environment of the event, also in one batch (ENV-2)', async () => {
+    const w = dispatchWorld();
+    await register(w, 'branch/x', 'far-away');
+    await consumeEvents([whole([stored(idAt(1)), stored(idAt(2), { env: 'branch/x' })])], w);
+    expect([...w.runs.started.values()].map(({ env, functionId }) => [env, functionId])).toEqual([
+      ['production', 'app-f'],
+      ['branch/x', 'far-away'],
+    ]);
+  });
+
+  test('are invoked by their ids, with or without triggers (IV-19)', async () => {
+    const w = dispatchWorld();
+    await register(w, 'production', 'far-away');
+    const target = { functionId: 'far-away', parent: { runId: idAt(9), key: 'k' } };
+    await consumeEvents([whole([stored(idAt(1), { name: 'inngest/function.invoked', target })])], w);
+    expect(starts(w)).toEqual(['far-away']);
+  });
+
+  test('are waited for when they cannot be loaded: the events come back and lose nothing', async () => {
+    const w = dispatchWorld();
+    await register(w, 'production', 'far-away');
+    const load = w.functions.load.bind(w.functions);
+    w.functions.load = down;
+    const message = whole([stored(idAt(1))]);
+    await consumeEvents([message], w);
+    expect(message.fate).toMatchObject({ retriedAfter: expect.any(Number) as number });
+    expect(starts(w)).toEqual([]);
+    w.functions.load = load;
+    await consumeEvents([whole([stored(idAt(1))], 2)], w);
+    expect(starts(w)).toEqual(['app-f', 'far-away']);
   });
 });

@@ -6,11 +6,15 @@ import { HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import { idAt, NOW, stored } from '../ingest/world.ts';
 import { dispatchWorld, TestMessage } from './world.ts';
+import { registryOf } from '../fakes/registry.ts';
 
 const ENV = 'production';
 const key = 'event.data.k';
 
 /** A function with these options, and what is sent to it. */
+const configsOf = ({ functions }: Pick<ReturnType<typeof dispatchWorld>, 'functions'>) =>
+  functions.known(ENV).configs;
+
 function world(options: object) {
   const w = dispatchWorld({ 'app-f': ['a/b'] }, options);
   const send = async (...events: StoredEvent[]): Promise<TestMessage> => {
@@ -242,7 +246,10 @@ describe('batches', () => {
   test('of a function that is gone by then are dropped, and that is recorded (DB-20)', async () => {
     const w = world({ batchEvents });
     await w.send(received(1, 1), received(2, 2));
-    w.functions.list = () => [];
+    Object.assign(
+      w.functions,
+      registryOf(() => []),
+    );
     await w.later(5 * SECOND);
     expect([w.started(), await w.reasons(1)]).toEqual([[], ['archived']]);
     await w.later(HOUR);
@@ -337,10 +344,10 @@ describe('a duplicate of an event', () => {
   test('starts nothing else: no other function, and nobody who waits (DD-8, ID-2, ID-19)', async () => {
     const w = dispatchWorld({ 'app-f': ['a/b'] }, { batchEvents: { maxSize: 5, timeout: '5s' } });
     const others = ['app-g', 'app-h'].map((id) =>
-      dispatchWorld({ [id]: ['a/b'] }, id === 'app-g' ? {} : { idempotency: key }).functions.list(ENV),
+      configsOf(dispatchWorld({ [id]: ['a/b'] }, id === 'app-g' ? {} : { idempotency: key })),
     );
-    const all = [...w.functions.list(ENV), ...others.flat()];
-    const deps = { ...w, functions: { list: () => all } };
+    const all = [...configsOf(w), ...others.flat()];
+    const deps = { ...w, functions: registryOf(() => all) };
     await w.store.expectWaits(ENV, 'a/b');
     for (const event of twins) await consumeEvents([new TestMessage({ events: [event] })], deps);
     const runs = [...w.runs.started.values()].map(
@@ -418,9 +425,8 @@ describe('several policies', () => {
 
   test('one function that skips an event keeps no other from it', async () => {
     const w = dispatchWorld({ 'app-f': ['a/b'] }, { rateLimit: { limit: 1, period: '1h' } });
-    const free = dispatchWorld({ 'app-g': ['a/b'] }).functions.list(ENV);
-    const all = [...w.functions.list(ENV), ...free];
-    const deps = { ...w, functions: { list: () => all } };
+    const all = [...configsOf(w), ...configsOf(dispatchWorld({ 'app-g': ['a/b'] }))];
+    const deps = { ...w, functions: registryOf(() => all) };
     await consumeEvents([new TestMessage({ events: [received(1, 0), received(2, 1)] })], deps);
     const runs = [...w.runs.started.values()].map(
       ({ functionId, events }) => `${functionId} ${events[0]?.internalId}`,

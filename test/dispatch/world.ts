@@ -3,7 +3,7 @@ import type { Message } from '../../src/dispatch/delivery.ts';
 import { isActive, launch } from '../../src/dispatch/launch.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { Functions, Runs, SlotHolders, Waiters, Waits } from '../../src/ports.ts';
+import type { Runs, SignalWaiters, SlotHolders, Waiters, Waits } from '../../src/ports.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type {
   RunCheck,
@@ -14,10 +14,11 @@ import type {
   RunView,
   StepAnswer,
 } from '../../src/protocol/run.ts';
+import { createRegistry } from '../../src/registry/registry.ts';
 import { MemoryGates } from '../fakes/gates.ts';
 import { world } from '../ingest/world.ts';
 
-class MemoryRuns implements Runs, Waiters, SlotHolders {
+class MemoryRuns implements Runs, Waiters, SignalWaiters, SlotHolders {
   /** Every call, repeats included. */
   calls: RunStart[] = [];
   started = new Map<string, RunStart>();
@@ -75,6 +76,12 @@ class MemoryRuns implements Runs, Waiters, SlotHolders {
     this.answers.push({ runId, key, answer });
     return 'taken';
   }
+  async tell(): Promise<'gone'> {
+    return 'gone';
+  }
+  async awaits(): Promise<boolean> {
+    return false;
+  }
   async resume(): Promise<'gone'> {
     return 'gone';
   }
@@ -115,24 +122,25 @@ export class TestMessage implements Message {
   }
 }
 
-/** @param functions ids and the names that start them. @param options of all of them. */
+/** @param functions of this Worker: ids and the names that start them. @param options of all of them. */
 export function dispatchWorld(
   functions: Record<string, string[]> = { 'app-f': ['a/b'] },
   options: object = {},
+  environment = 'production',
 ) {
   const base = world();
   const runs = new MemoryRuns();
   const configs = Object.entries(functions).map(([id, names]) =>
     functionConfig.parse({ id, name: id, triggers: names.map((event) => ({ event })), ...options }),
   );
-  const list: Functions = { list: () => configs };
+  const registry = createRegistry(base.apps, { environment, configs }, base.clock);
   const resent: Resent = new Map();
-  const ports = { ...base, runs, waits: new MemoryWaits(), functions: list };
+  const ports = { ...base, runs, waits: new MemoryWaits(), functions: registry };
   const gates: MemoryGates = new MemoryGates({
     ...base,
     launch: (window) => launch({ ...ports, gates }, window),
     holders: {
-      isActive: (holder) => isActive(ports, 'production', holder, base.clock.now()),
+      isActive: (holder) => isActive(ports, environment, holder, base.clock.now()),
       cancel: (runId) => runs.cancel(runId),
     },
   });

@@ -22,6 +22,8 @@ export interface ServerOptions {
   main?: string;
   /** On top of .dev.vars.example, the way a `.dev.vars` would be. */
   vars?: Record<string, string>;
+  /** Apps that it is told of; none are looked for. */
+  apps?: string[];
   /** Expected to start and to refuse everything. */
   isBroken?: boolean;
 }
@@ -46,12 +48,18 @@ export class LocalServer {
   #process: ChildProcess | null = null;
   #output = '';
 
-  private constructor(port: number, directory: string, { main, vars, isBroken = false }: ServerOptions) {
+  private constructor(
+    port: number,
+    directory: string,
+    { main, vars, apps = [], isBroken = false }: ServerOptions,
+  ) {
     this.#isBroken = isBroken;
     this.#port = port;
     this.url = `http://127.0.0.1:${port}`;
     this.directory = directory;
     this.#arguments = [
+      '--no-discovery',
+      ...apps.flatMap((url) => ['--app', url]),
       ...(main === undefined ? [] : ['--config', writeConfig(directory, main)]),
       ...(vars === undefined ? [] : ['--env-file', writeVars(directory, vars)]),
     ];

@@ -141,7 +141,7 @@ const receiver = app.createFunction({ id: 'receiver' }, { event: 'kill/sent' }, 
 const apps = [{ client: app, functions: [sequence, parallel, sleeper, flaky, sender, receiver] }];
 
 /** @public wrangler.toml names them. */
-export const { Run, Sweeper, Cron, Waits, Gate } = durableObjects({ apps });
+export const { Run, Sweeper, Cron, Waits, Signals, Gate } = durableObjects({ apps });
 
 /** @public workerd calls it. */
 export default createWorker({ apps });

@@ -11,6 +11,7 @@ import type { Changes } from '../../src/run/transition.ts';
 interface Row {
   head: string;
   data: string | null;
+  input: string | null;
 }
 
 /** What survives a crash: the rows by number (0 config, 1 run, 2... steps), and the one alarm. */
@@ -43,11 +44,15 @@ export function memoryJournal(rows: JournalRows = noRows()): MemoryJournal {
   /** Rows as they were before the transaction in progress; null outside of one. */
   let undo: Map<number, Row | undefined> | null = null;
 
-  function put(seq: number, head: object, data: string | undefined): void {
+  function put(seq: number, head: object, data: string | undefined, input?: string): void {
     if (undo === null) throw new Error('write is for transactions only');
     const before = table.get(seq);
     if (!undo.has(seq)) undo.set(seq, before);
-    table.set(seq, { head: JSON.stringify(head), data: data ?? before?.data ?? null });
+    table.set(seq, {
+      head: JSON.stringify(head),
+      data: data ?? before?.data ?? null,
+      input: input ?? before?.input ?? null,
+    });
     counts.rowWrites++;
   }
 
@@ -95,13 +100,16 @@ export function memoryJournal(rows: JournalRows = noRows()): MemoryJournal {
     write(changes: Changes, events: () => StoredEvent[]) {
       if (changes.config !== undefined) put(CONFIG, changes.config, JSON.stringify(events()));
       if (changes.run !== undefined) put(RUN, changes.run, changes.output);
-      if (changes.step !== undefined)
-        put(changes.step.step.seq + STEPS, changes.step.step, changes.step.data);
+      if (changes.step !== undefined) {
+        const { step, data, input } = changes.step;
+        put(step.seq + STEPS, step, data, input);
+      }
     },
 
     events: () => JSON.parse(table.get(CONFIG)?.data ?? '[]') as StoredEvent[],
     output: () => table.get(RUN)?.data ?? null,
     stepData: (seq) => table.get(seq + STEPS)?.data ?? null,
+    stepInput: (seq) => table.get(seq + STEPS)?.input ?? null,
     alarm: async () => rows.alarm,
     alarmFired: () => void (rows.alarm = null),
     rearm: async (at) => arm(at),

@@ -31,11 +31,16 @@ interface Key {
 type RunRow = RunRecord & { checkAt: number | null };
 
 class Tables {
+  readonly versionOf: (env: string) => number;
   readonly events = new Map<string, EventRow>();
   readonly keys = new Map<string, Key>();
   readonly runs = new Map<string, RunRow>();
   readonly awaited = new Set<string>();
   readonly functionKeys = new Map<string, { runId: string; expiresAt: number }>();
+
+  constructor(versionOf: (env: string) => number) {
+    this.versionOf = versionOf;
+  }
 
   insert(arrivals: readonly Arrival[], now: number): void {
     const fresh = new Map<string, Arrival>();
@@ -50,14 +55,22 @@ class Tables {
   admitted(arrivals: readonly Arrival[]): Admitted {
     const open = arrivals.filter(({ event }) => this.isOpen(event.internalId));
     return new Map(
-      open.map(({ event }) => {
-        const isDuplicate = this.events.get(event.internalId)?.duplicateOf !== null;
+      open.map((arrival) => {
+        const isDuplicate = this.events.get(arrival.event.internalId)?.duplicateOf !== null;
         return [
-          event.internalId,
-          isDuplicate ? { isAwaited: false, isDuplicate } : { isAwaited: this.isAwaited(event) },
+          arrival.event.internalId,
+          {
+            isAwaited: !isDuplicate && this.isAwaited(arrival.event),
+            isCurrent: this.isCurrent(arrival),
+            ...(isDuplicate && { isDuplicate }),
+          },
         ];
       }),
     );
+  }
+
+  private isCurrent({ event, version }: Arrival): boolean {
+    return version === this.versionOf(event.env);
   }
 
   private isAwaited({ env, name }: StoredEvent): boolean {
@@ -71,11 +84,14 @@ class Tables {
     this.keys.set(keyOf(env, id), { internalId, expiresAt: receivedAt + limits.idempotency });
   }
 
-  private row({ event, isHeard, isHeardAgain }: Arrival, now: number): EventRow {
+  private row(arrival: Arrival, now: number): EventRow {
+    const { event, isHeard, isHeardAgain } = arrival;
     const { internalId, env, name, id, receivedAt } = event;
     const owner = id === undefined ? internalId : this.keys.get(keyOf(env, id))?.internalId;
     const duplicateOf = owner === undefined || owner === internalId ? null : owner;
-    const isOpen = (duplicateOf === null || isHeardAgain === true) && (isHeard || this.isAwaited(event));
+    const isOpen =
+      (duplicateOf === null || isHeardAgain === true) &&
+      (isHeard || !this.isCurrent(arrival) || this.isAwaited(event));
     const dispatchedAt = isOpen ? null : now;
     return {
       text: JSON.stringify(event),
@@ -149,12 +165,18 @@ class Tables {
   }
 }
 
-export function memoryStore(options: { retention: number }): Store {
-  const tables = new Tables();
+/** @param options.versionOf of the registry; without it no app has ever registered. */
+export function memoryStore(options: { retention: number; versionOf?: (env: string) => number }): Store {
+  const tables = new Tables(options.versionOf ?? (() => 0));
   return {
     async insertEvents(events, now, heardAgain = new Set()) {
       tables.insert(
-        events.map((event) => ({ event, isHeard: true, isHeardAgain: heardAgain.has(event.internalId) })),
+        events.map((event) => ({
+          event,
+          isHeard: true,
+          isHeardAgain: heardAgain.has(event.internalId),
+          version: 0,
+        })),
         now,
       );
     },

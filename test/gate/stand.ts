@@ -15,6 +15,7 @@ import { emptyDisk, memoryWaitsStorage, type WaitsDisk } from '../fakes/waits.ts
 import { Heap } from '../sim/heap.ts';
 import { Random } from '../sim/random.ts';
 import { START } from './world.ts';
+import { registryOf } from '../fakes/registry.ts';
 
 export interface RunPlan {
   runId: string;
@@ -253,7 +254,7 @@ export class Stand {
       timer: () => () => undefined,
       log: { error: () => undefined },
       caller: (handle) => this.#code(run, handle, isAlive),
-      freeze: () => ({
+      freeze: async () => ({
         maxAttempts: 100,
         maxSteps: 100,
         stepRuntime: 7_200_000,
@@ -264,6 +265,7 @@ export class Stand {
       }),
       report: async () => undefined,
       waits: { listen: async () => undefined, expire: async () => null, drop: async () => undefined },
+      signals: { listen: async () => 'listening', expire: async () => null, drop: async () => undefined },
       emit: async () => undefined,
       abort: (reason) => this.#complain(reason),
       gates: {
@@ -299,7 +301,7 @@ export class Stand {
       storage: memoryWaitsStorage(gate.disk, () => gate.life === life),
       clock: { now: () => this.now },
       log: { error: () => undefined },
-      functions: { list: () => this.#functions },
+      functions: registryOf(() => this.#functions),
       config: { throttleMode: 'smooth' },
       runs: {
         grant: (runId, granted) =>

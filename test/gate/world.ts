@@ -3,6 +3,7 @@ import { GateOwner } from '../../durable-objects/gate-owner.ts';
 import { functionConfig, type FunctionConfig } from '../../src/protocol/function.ts';
 import type { Granted, SlotAsk, SlotLimit } from '../../src/protocol/slot.ts';
 import { emptyDisk, memoryWaitsStorage } from '../fakes/waits.ts';
+import { registryOf } from '../fakes/registry.ts';
 
 export const START = 1_800_000_000_000;
 
@@ -80,7 +81,7 @@ export class GateWorld {
       storage: memoryWaitsStorage(this.disk),
       clock: { now: () => this.now },
       log: { error: (message) => void this.errors.push(message) },
-      functions: { list: () => this.functions },
+      functions: registryOf(() => this.functions),
       config: this,
       runs: {
         grant: (runId, granted) => {

@@ -5,6 +5,7 @@ import type { Clock, Entropy, Log, Sender, Store } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import { DAY } from '../../src/lib/time.ts';
 import type { DeadMessage, EventsMessage } from '../../src/protocol/message.ts';
+import { memoryApps } from '../fakes/apps.ts';
 import { memoryStore } from '../fakes/store.ts';
 
 export const NOW = Date.UTC(2026, 10, 20, 12);
@@ -81,7 +82,9 @@ function faultyStore(inner: Store) {
 export function world() {
   const clock = new StepClock();
   const entropy = new CountingEntropy();
-  const { store, faults } = faultyStore(memoryStore({ retention: 30 * DAY }));
+  const apps = memoryApps();
+  const memory = memoryStore({ retention: 30 * DAY, versionOf: (env) => apps.versionOf(env) });
+  const { store, faults } = faultyStore(memory);
   const events = new MemoryQueue<EventsMessage>();
   const dead = new MemoryQueue<DeadMessage>();
   const log = new MemoryLog();
@@ -97,7 +100,7 @@ export function world() {
     timer: timers.start,
     arm: async () => undefined,
   };
-  return { clock, entropy, store, faults, events, dead, log, timers, seal, intake };
+  return { clock, entropy, apps, store, faults, events, dead, log, timers, seal, intake };
 }
 
 export function stored(internalId: string, over: Partial<StoredEvent> = {}): StoredEvent {

@@ -80,3 +80,36 @@ describe('bearer (wire 10.2)', () => {
     }
   });
 });
+
+describe('branch environments', () => {
+  const BRANCH_SECRET = 'abcdabcd';
+  const branched: KeyConfig = {
+    ...config,
+    branch: { eventKeys: ['branch-key'], signingKeys: [`signkey-branch-${BRANCH_SECRET}`] },
+  };
+
+  test.each([
+    ['are named by a header (EA-20)', 'branch-key', 'feature/my-branch', 'branch/feature/my-branch'],
+    ['are named without space around (ENV-12)', 'branch-key', '  x ', 'branch/x'],
+    ['without a name have a place of their own (EA-22)', 'branch-key', null, 'branch'],
+    ['with a name that is too long have that place too', 'branch-key', 'x'.repeat(257), 'branch'],
+    ['are not for other keys: those do not look at the header (EA-21)', 'key-one', 'x', 'production'],
+  ])('%s', (_, key, header, env) => {
+    expect(authorizeEventKey(branched, key, header)?.env).toBe(env);
+  });
+
+  test('are opened by the branch signing key and a name, and not without one (ENV-10, ENV-11)', () => {
+    const bearer = `Bearer signkey-branch-${BRANCH_SECRET}`;
+    expect(authorizeBearer(branched, bearer, 'x')).toEqual({ env: 'branch/x' });
+    expect(authorizeBearer(branched, bearer, ' ')).toBe('no branch');
+    expect(authorizeBearer(branched, bearer, null)).toBe('no branch');
+    expect(authorizeBearer(branched, `Bearer ${SECRET}`, 'x')).toEqual({ env: 'production' });
+  });
+
+  test('do not exist for a deployment without their keys, nor in development', () => {
+    expect(authorizeBearer(config, `Bearer ${BRANCH_SECRET}`, 'x')).toBeNull();
+    expect(authorizeEventKey(config, 'branch-key', 'x')).toBeNull();
+    expect(authorizeBearer({ ...branched, dev: true }, null, 'x')).toEqual({ env: 'dev' });
+    expect(authorizeEventKey({ ...branched, dev: true }, 'any', 'x')?.env).toBe('dev');
+  });
+});

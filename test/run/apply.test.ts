@@ -44,6 +44,78 @@ function unchanged(from: string, input: RunInput, why: string, at?: number): Row
   return { from, input, to: from, why, ...(at === undefined ? {} : { at }) };
 }
 
+table('a step is planned', [
+  {
+    from: 'executing',
+    input: w.planned('a'),
+    to: 'executing, a retrying 0 +0 running',
+    effects: 'call a#0',
+    why: 'wire 3.8: it is in the journal before it is called',
+  },
+  {
+    from: 'executing, a ok, b retrying 0 +0 running',
+    input: w.planned('c'),
+    to: 'executing, a ok, b retrying 0 +0 running, c retrying 0 +0 running',
+    effects: 'call c#0',
+    why: 'wire 3.8: side by side',
+    at: 0,
+  },
+  unchanged(
+    'executing, a retrying 0 +0 running',
+    w.planned('a'),
+    'wire 3.8: planned again, it is called once',
+  ),
+  unchanged('executing, a retrying 1 +99', w.planned('a'), 'it waits for its retry'),
+  unchanged('executing, a ok', w.planned('a'), 'invariant 2'),
+  unchanged('executing, cancelling, a running', w.planned('b'), 'invariant 5'),
+  {
+    from: 'executing, a ok, b ok, c ok, d ok, e ok',
+    input: w.planned('f'),
+    to: 'Failed(StepLimitExceeded), a ok, b ok, c ok, d ok, e ok',
+    effects: 'stop, report',
+    why: 'LM-5',
+  },
+]);
+
+table('a step is reported that nobody saw begin', [
+  {
+    from: 'executing',
+    input: w.ok('a'),
+    to: 'executing, a ok',
+    effects: 'call',
+    why: 'wire 3.8: run in the course of a call',
+  },
+  {
+    from: 'executing',
+    input: w.err('a'),
+    to: 'executing, a retrying 1 +1000',
+    effects: 'call',
+    why: 'wire 3.6',
+  },
+  {
+    from: 'executing, a ok, b ok, c ok, d ok, e ok',
+    input: w.ok('f'),
+    to: 'Failed(StepLimitExceeded), a ok, b ok, c ok, d ok, e ok',
+    effects: 'stop, report',
+    why: 'LM-5',
+  },
+]);
+
+test('how remote code wants to be called: its first word counts (wire 3.8)', () => {
+  const { state } = take(given('executing'), { type: 'spoke', version: 2 }, NOW);
+  expect(state.run.version).toBe(2);
+  expect(take(state, { type: 'spoke', version: 1 }, NOW).transition).toEqual({ changes: {}, effects: [] });
+});
+
+test('a step in a race stays one (wire 3.8)', () => {
+  const { state } = take(given('executing'), w.planned('a', true), NOW);
+  expect(take(state, w.ok('a'), NOW).state.steps.get('a')).toMatchObject({
+    state: 'settled',
+    planned: true,
+    race: true,
+  });
+});
+
 table('a step begins', [
   { from: 'executing', input: w.began('a'), to: 'executing, a running', why: 'MX-3' },
   { from: 'executing, a running', input: w.began('b'), to: 'executing, a running, b running', why: 'PA-1' },

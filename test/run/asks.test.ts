@@ -30,6 +30,7 @@ const invoke: Op = {
   payload: '{"data":{"n":1}}',
   timeout: { in: 5_000 },
 };
+const noTexts = { output: () => null, stepData: () => null, stepInput: () => null };
 const paid: StepAnswer = { ok: true, data: '{"name":"shop/paid"}' };
 
 /** Feeds a run from its start, and keeps what it asked of the world. */
@@ -160,7 +161,11 @@ describe('a step that waits for an event', () => {
     const run = new Fed();
     run.report(wait);
     const effects = run.feed({ type: 'returned', entry: 1, output: '1' });
-    expect(effects).toEqual([{ type: 'stop' }, { type: 'drop', keys: ['w'] }, { type: 'report' }]);
+    expect(effects).toEqual([
+      { type: 'stop' },
+      { type: 'drop', waits: [{ key: 'w', event: 'shop/paid' }] },
+      { type: 'report' },
+    ]);
   });
 
   test('is never asked for once the run is to be cancelled (CX-22)', () => {
@@ -172,7 +177,7 @@ describe('a step that waits for an event', () => {
   test('the trace says what it waits for and until when', () => {
     const run = new Fed();
     run.report(wait);
-    expect(runTrace(run.state, null, () => null).waiting).toEqual([
+    expect(runTrace(run.state, noTexts).waiting).toEqual([
       {
         reason: 'event',
         what: 'shop/paid',
@@ -180,6 +185,176 @@ describe('a step that waits for an event', () => {
         until: NOW + 1_000,
       },
     ]);
+  });
+});
+
+describe('a step that waits for any of several events', () => {
+  const any: Op = {
+    ...wait,
+    or: [
+      { event: 'shop/refused', expression: null },
+      { event: 'shop/paid', expression: 'async.data.n > 1' },
+    ],
+  };
+  const keys = ['w', 'w.1', 'w.2'];
+  const acknowledge = (key: string): RunInput => ({ type: 'acknowledged', key });
+  const expire = (key: string): RunInput => ({ type: 'expired', key });
+
+  test('is one step, asked for under a key for each event, and parked when all are acknowledged', () => {
+    const run = new Fed();
+    expect(kinds(run.report(any))).toEqual(keys.map((key) => `ask ${key}`));
+    for (const key of keys) {
+      run.feed({ type: 'parked', entry: 1 });
+      expect(run.state.live.phase).toBe('executing');
+      run.feed(acknowledge(key));
+    }
+    run.feed({ type: 'parked', entry: 1 });
+    expect([run.state.live.phase, run.state.steps.size]).toEqual(['parked', 1]);
+  });
+
+  test.each(keys)('is settled by the first event, for key %s, and the others are dropped', (key) => {
+    const run = new Fed();
+    run.report(any);
+    const others = keys.filter((other) => other !== key);
+    const dropped = run.feed({ type: 'answered', id: key, answer: paid }).at(-1);
+    expect(dropped).toMatchObject({ type: 'drop', waits: others.map((other) => ({ key: other })) });
+    expect(run.state.live.asks.size).toBe(0);
+    const before = structuredClone(run.state.steps.get('w'));
+    for (const other of others) {
+      expect(run.feed({ type: 'answered', id: other, answer: paid }, expire(other))).toEqual([]);
+    }
+    expect(run.state.steps.get('w')).toEqual(before);
+  });
+
+  test('is out of time only when nothing has come for any of them (WE-12)', () => {
+    const run = new Fed();
+    run.report(any);
+    run.feed(...keys.map(acknowledge), { type: 'parked', entry: 1 });
+    expect(kinds(run.alarm(1_000))).toEqual(keys.map((key) => `expire ${key}`));
+    expect(run.feed(expire('w.1'), expire('w'), expire('w'))).toEqual([]);
+    expect(run.state.steps.get('w')?.state).toBe('waiting');
+    run.feed(expire('w.2'));
+    expect(run.state.steps.get('w')).toMatchObject({ state: 'settled', ok: true, size: 4 });
+  });
+
+  test('an event that came in time wins, whatever the others had to say', () => {
+    const run = new Fed();
+    run.report(any);
+    run.feed(...keys.map(acknowledge), { type: 'parked', entry: 1 });
+    run.alarm(1_000);
+    run.feed(expire('w'), expire('w.1'), { type: 'answered', id: 'w.2', answer: paid });
+    expect(run.state.steps.get('w')).toMatchObject({ state: 'settled', size: paid.data.length });
+  });
+
+  test('an acknowledgement after the deadline asks about all of them anew', () => {
+    const run = new Fed();
+    run.report(any);
+    run.feed(acknowledge('w'), acknowledge('w.1'));
+    run.now = NOW + 1_000;
+    expect(kinds(run.feed(acknowledge('w.2')))).toEqual(keys.map((key) => `expire ${key}`));
+  });
+
+  test('after a crash everything is asked again, before the deadline and after it', () => {
+    const run = new Fed();
+    run.report({ ...any, timeout: { in: 60_000 } });
+    run.feed(...keys.map(acknowledge));
+    expect(kinds(run.crash().alarm(10_000))).toEqual(['call', ...keys.map((key) => `ask ${key}`)]);
+    run.feed(expire('w'));
+    expect(kinds(run.crash().alarm(60_000))).toEqual(
+      expect.arrayContaining(keys.map((key) => `expire ${key}`)),
+    );
+  });
+
+  test('all of its waits are dropped with the run', () => {
+    const run = new Fed();
+    run.report(any);
+    const effects = run.feed({ type: 'cancelled' });
+    const events = ['shop/paid', 'shop/refused', 'shop/paid'];
+    expect(effects).toContainEqual({
+      type: 'drop',
+      waits: keys.map((key, n) => ({ key, event: events[n] })),
+    });
+  });
+
+  test('the trace says all that it waits for', () => {
+    const run = new Fed();
+    run.report(any);
+    expect(runTrace(run.state, noTexts).waiting).toMatchObject([
+      {
+        reason: 'event',
+        what: 'shop/paid',
+        or: [{ what: 'shop/refused' }, { what: 'shop/paid', condition: 'async.data.n > 1' }],
+      },
+    ]);
+  });
+});
+
+describe('a step that waits for a signal', () => {
+  const signal: Op = {
+    op: 'WaitForSignal',
+    id: 's',
+    name: 'approval',
+    attempt: 0,
+    signal: 'task/1',
+    timeout: { in: 1_000 },
+    conflict: 'fail',
+  };
+
+  test('is written down, asked for, and settled by its signal (WS-1)', () => {
+    const run = new Fed();
+    expect(kinds(run.report(signal))).toEqual(['ask s']);
+    expect(run.state.steps.get('s')).toMatchObject({
+      op: 'WaitForSignal',
+      due: NOW + 1_000,
+      ask: { signal: 'task/1' },
+    });
+    run.feed({ type: 'answered', id: 's', answer: { ok: true, data: '{"signal":"task/1","data":5}' } });
+    expect(run.state.steps.get('s')).toMatchObject({ state: 'settled', ok: true });
+  });
+
+  test('fails without a retry where another run waits for it (WS-1)', () => {
+    const run = new Fed();
+    run.report(signal);
+    run.feed({
+      type: 'answered',
+      id: 's',
+      answer: { ok: false, data: '{"name":"SignalTaken","message":"x"}' },
+    });
+    expect(run.state.steps.get('s')).toMatchObject({
+      state: 'settled',
+      ok: false,
+      failures: [{ error: { name: 'SignalTaken' } }],
+    });
+  });
+
+  test('at its deadline others decide whether the signal came in time, and it is null then (WS-1)', () => {
+    const run = new Fed();
+    run.report(signal);
+    run.feed({ type: 'acknowledged', key: 's' }, { type: 'parked', entry: 1 });
+    expect(kinds(run.alarm(1_000))).toEqual(['expire s']);
+    expect(kinds(run.feed({ type: 'expired', key: 's' }))).toEqual(['call']);
+    expect(run.state.steps.get('s')).toMatchObject({ state: 'settled', ok: true, size: 4 });
+  });
+
+  test('waits no longer than a sleep may', () => {
+    const run = new Fed();
+    run.report({ ...signal, timeout: { in: limits.sleep + 1 } });
+    expect(run.state.steps.get('s')).toMatchObject({
+      ok: false,
+      failures: [{ error: { name: 'TimeoutTooLong' } }],
+    });
+  });
+
+  test('is dropped with the run, and told in the trace', () => {
+    const run = new Fed();
+    run.report(signal);
+    expect(runTrace(run.state, noTexts).waiting).toEqual([
+      { reason: 'signal', what: 'task/1', until: NOW + 1_000 },
+    ]);
+    expect(run.feed({ type: 'cancelled' })).toContainEqual({
+      type: 'drop',
+      waits: [{ key: 's', signal: 'task/1' }],
+    });
   });
 });
 
@@ -237,7 +412,10 @@ describe('events that cancel a run', () => {
     const run = new Fed({ cancelOn });
     run.feed({ type: 'acknowledged', key: 'cancel:0' });
     expect(kinds(run.crash().alarm(10_000))).toEqual(['call', 'ask cancel:0']);
-    expect(run.feed({ type: 'cancelled' })).toContainEqual({ type: 'drop', keys: ['cancel:0'] });
+    expect(run.feed({ type: 'cancelled' })).toContainEqual({
+      type: 'drop',
+      waits: [{ key: 'cancel:0', event: 'shop/cancelled' }],
+    });
   });
 });
 

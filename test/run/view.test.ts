@@ -3,8 +3,11 @@ import { describe, expect, test } from 'vitest';
 import { runSummary, runTrace, runView } from '../../src/run/view.ts';
 import { boom, config, given, NOW } from './words.ts';
 
-const texts = (data: Record<number, unknown>) => (seq: number) =>
-  seq in data ? JSON.stringify(data[seq]) : null;
+const texts = (data: Record<number, unknown>) => ({
+  output: () => null,
+  stepData: (seq: number) => (seq in data ? JSON.stringify(data[seq]) : null),
+  stepInput: () => null,
+});
 
 describe('a run', () => {
   test.each([
@@ -60,7 +63,7 @@ describe('what it waits for', () => {
     ['Cancelled, s sleeping +5, a retrying 1 +5', []],
     ['Cancelled, due +5', []],
   ])('%s', (words, waiting) => {
-    expect(runTrace(given(words), null, texts({})).waiting).toEqual(waiting);
+    expect(runTrace(given(words), texts({})).waiting).toEqual(waiting);
   });
 });
 
@@ -72,15 +75,12 @@ describe('its steps', () => {
     ['parked, a sleeping +5', 'Waiting', 1],
     ['executing, a ok', 'Completed', 1],
   ])('%s: %s, attempt %i', (words, status, attempts) => {
-    expect(runTrace(given(words), null, texts({ 0: null })).steps).toMatchObject([
-      { name: 'a', status, attempts },
-    ]);
+    expect(runTrace(given(words), texts({ 0: null })).steps).toMatchObject([{ name: 'a', status, attempts }]);
   });
 
   test('come in the order of their rows, with outputs and errors', () => {
     const trace = runTrace(
       given('executing, a ok, b failed, c sleeping +5, d running'),
-      null,
       texts({ 0: [1], 1: boom }),
     );
     expect(trace.steps.map((step) => [step.name, step.status, step.output, step.error])).toEqual([
@@ -95,6 +95,6 @@ describe('its steps', () => {
     const state = given('executing, a ok');
     const step = state.steps.get('a');
     if (step !== undefined) state.steps.set('a', { ...step, late: 2 });
-    expect(runTrace(state, null, texts({ 0: 1 })).steps[0]?.late).toBe(2);
+    expect(runTrace(state, texts({ 0: 1 })).steps[0]?.late).toBe(2);
   });
 });

@@ -49,6 +49,10 @@ export const ok = (id: string, value: unknown = 1, attempt = 0): RunInput => ({
   type: 'reported',
   op: { op: 'StepRun', id, name: id, attempt, data: JSON.stringify(value) },
 });
+export const planned = (id: string, race = false): RunInput => ({
+  type: 'reported',
+  op: { op: 'StepPlanned', id, name: id, attempt: 0, ...(race ? { race } : {}) },
+});
 export const err = (
   id: string,
   attempt = 0,

@@ -308,6 +308,8 @@ describe('inside a run', () => {
     const sent: object[][] = [];
     const host = {
       insideStep: false,
+      tools: null,
+      sendSignal: async () => ({}),
       idempotencyKey: () => null,
       send: (events: object[]) => {
         sent.push(events);
@@ -325,6 +327,8 @@ describe('inside a run', () => {
     await using engine = await startEngine();
     const host = {
       insideStep: false,
+      tools: null,
+      sendSignal: async () => ({}),
       idempotencyKey: () => null,
       send: () => Promise.reject(new Error('not the host')),
     };

@@ -13,6 +13,7 @@ export function host(stored: [string, Memo][] = []) {
   const memos = new Map(stored.map(([id, memo]) => [sha1Hex(id), memo]));
   const reached: ReachedStep[] = [];
   const ended: StepOutcome[] = [];
+  const signals: { signal: object; stepId: string | null; nth: number }[] = [];
   const sends: { events: object[]; stepId: string | null; nth: number }[] = [];
   const settled = [...memos.keys()];
   const execution = new Execution({
@@ -25,12 +26,17 @@ export function host(stored: [string, Memo][] = []) {
       sends.push({ events, stepId, nth });
       return { ids: [] };
     },
+    sendSignal: async (signal, stepId, nth) => {
+      signals.push({ signal, stepId, nth });
+      return { runId: 'receiver' };
+    },
   });
   return {
     execution,
     reached,
     ended,
     sends,
+    signals,
     step: stepTools(execution),
     names: () => reached.map((step) => step.name),
     /** The journal has one more outcome. */

@@ -603,6 +603,8 @@ describe('sending', () => {
     const events: object[][] = [];
     const context = {
       insideStep: false,
+      tools: null,
+      sendSignal: async () => ({}),
       idempotencyKey: () => null,
       send: async (given: object[]) => {
         events.push(given);

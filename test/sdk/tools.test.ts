@@ -221,6 +221,117 @@ describe('step.invoke', () => {
   });
 });
 
+describe('step.waitForAny and step.waitForAll', () => {
+  const two = [
+    { event: 'a/b', match: 'data.id' },
+    { event: 'c/d', if: 'async.data.n > 1' },
+  ];
+  const limits = { timeout: '1h', lookBack: '5m' };
+  const [first, second] = [
+    { event: 'a/b', expression: 'event.data.id == async.data.id' },
+    { event: 'c/d', expression: 'async.data.n > 1' },
+  ];
+  const common = { op: 'WaitForEvent', timeout: { in: 3_600_000 }, lookBack: 300_000 };
+
+  test('any is one step with all the events, all is one for each', async () => {
+    expect(await asked((step) => step.waitForAny('w', { events: two, ...limits }))).toEqual([
+      { ...common, ...first, or: [second] },
+    ]);
+    expect(await asked((step) => step.waitForAll('w', { events: two, ...limits }))).toEqual([
+      { ...common, ...first },
+      { ...common, ...second },
+    ]);
+  });
+
+  test('one event is an ordinary wait', async () => {
+    expect(await asked((step) => step.waitForAny('w', { events: two.slice(0, 1), ...limits }))).toEqual([
+      { ...common, ...first },
+    ]);
+  });
+
+  test.each([
+    [
+      [{ n: 1 }, { n: 2 }],
+      [{ n: 1 }, { n: 2 }],
+    ],
+    [[{ n: 1 }, null], null],
+  ])('all of %j is %j', async (events, output) => {
+    const client = new Inngest({ id: 'app', logger: silent() });
+    const fn = client.createFunction({ id: 'f' }, { event: 'a/b' }, ({ step }) =>
+      step.waitForAll('w', { events: [{ event: 'a/b' }, { event: 'c/d' }], timeout: '1h' }),
+    );
+    const run = await runOf(fn, [
+      ['w.1', value(events[1])],
+      ['w.0', value(events[0])],
+    ]).enter();
+    expect(run.output).toEqual(output);
+  });
+
+  test.each([
+    [undefined],
+    [{ events: [], timeout: '1h' }],
+    [{ events: [{}], timeout: '1h' }],
+    [{ events: [{ event: 'a/b' }] }],
+    [{ events: 'a/b', timeout: '1h' }],
+  ])('refuse %j, and wait for nothing', async (options) => {
+    for (const tool of ['waitForAny', 'waitForAll'] as const)
+      expect(await asked((step) => step[tool]('w', options as never))).toMatch(
+        new RegExp(`^step\\.${tool}: expected`),
+      );
+  });
+});
+
+describe('step.waitForSignal and step.sendSignal', () => {
+  test.each([
+    [undefined, 'fail'],
+    ['fail', 'fail'],
+    ['replace', 'replace'],
+  ] as const)('onConflict %j is %j (ST-29, WS-1)', async (onConflict, conflict) => {
+    const options = { signal: 'task/1', timeout: '1d', onConflict };
+    expect(await asked((step) => step.waitForSignal('w', options))).toEqual([
+      { op: 'WaitForSignal', signal: 'task/1', timeout: { in: DAY }, conflict },
+    ]);
+  });
+
+  test.each([
+    [undefined],
+    [{ timeout: '1h' }],
+    [{ signal: 'x' }],
+    [{ signal: '', timeout: '1h' }],
+    [{ signal: 'x', timeout: '1h', onConflict: 'no' }],
+  ])('refuses %j (ST-29)', async (options) => {
+    expect(await asked((step) => step.waitForSignal('w', options as never))).toMatch(
+      /^step\.waitForSignal: /,
+    );
+  });
+
+  test('a send is a step whose answer is who got it (ST-29, WS-2)', async () => {
+    const client = new Inngest({ id: 'app', logger: silent() });
+    const fn = client.createFunction({ id: 'f' }, { event: 'a/b' }, ({ step }) =>
+      step.sendSignal('s', { signal: 'task/1', data: { at: new Date(0) } }),
+    );
+    const run = await runOf(fn).enter();
+    expect(run.output).toEqual({ runId: 'receiver' });
+    expect(run.signals).toEqual([
+      {
+        signal: { signal: 'task/1', data: { at: '1970-01-01T00:00:00.000Z' } },
+        stepId: sha1Hex('s'),
+        nth: 0,
+      },
+    ]);
+    expect(run.reached[0]?.kind).toEqual({ op: 'StepRun', tool: 'step.sendSignal' });
+  });
+
+  test.each([[undefined], [{}], [{ signal: 5 }], [{ signal: '' }]])(
+    'a send of %j is refused',
+    async (options) => {
+      expect(await asked((step) => step.sendSignal('s', options as never))).toMatch(
+        /^step\.sendSignal: expected/,
+      );
+    },
+  );
+});
+
 describe('referenceFunction', () => {
   test('keeps the ids only; schemas check nothing (RF-1, RF-6)', () => {
     const reference = referenceFunction({ functionId: 'f', schemas: { data: 'no schema' } });

@@ -18,6 +18,7 @@ import {
   type Jsonify,
   type LiteralZodEventSchema,
   type StandardSchema,
+  type step as ambient,
 } from '../../src/sdk/index.ts';
 
 interface Order {
@@ -369,6 +370,77 @@ describe('step', () => {
       // @ts-expect-error -- data of another event (ES-16)
       sendWrong: () => step.sendEvent('a', { name: 'crm/lead.added', data: { orderId: '1' } }),
     };
+    const { models } = step.ai;
+    const model = models.openai({ model: 'm' });
+    const asks = {
+      fetch: () => [
+        step.fetch('https://a.example'),
+        step.fetch('id', new URL('https://a.example'), { method: 'PUT' }),
+      ],
+      chat: () => step.ai.infer('a', { model, body: { messages: [] } }),
+      claude: () =>
+        step.ai.infer('a', {
+          model: models.anthropic({ model: 'm', defaultParameters: { max_tokens: 9 } }),
+          body: { messages: [{ role: 'user', content: 'hi' }] },
+        }),
+      gemini: () => step.ai.infer('a', { model: models.gemini({ model: 'm' }), body: { contents: [] } }),
+      // @ts-expect-error -- the body of another provider (AI-1)
+      mixed: () => step.ai.infer('a', { model: models.gemini({ model: 'm' }), body: { messages: [] } }),
+      // @ts-expect-error -- answers are not streamed (AI-10)
+      streamed: () => step.ai.infer('a', { model, body: { messages: [], stream: true } }),
+      // @ts-expect-error -- Anthropic wants max_tokens
+      unlimited: () => models.anthropic({ model: 'm' }),
+      wrap: () => step.ai.wrap('a', async (prompt: string) => ({ prompt, at: new Date() }), 'hi'),
+      // @ts-expect-error -- the callback wants a text
+      wrapWrong: () => step.ai.wrap('a', (prompt: string) => prompt, 1),
+    };
+    const waits = {
+      any: () =>
+        step.waitForAny('a', {
+          events: [
+            { event: 'shop/order.paid', if: 'true' },
+            { event: 'shop/order.created', match: 'data.orderId' },
+          ],
+          timeout: '1h',
+        }),
+      all: () =>
+        step.waitForAll('a', {
+          events: [{ event: 'shop/order.paid' }, { event: 'crm/lead.added' }],
+          timeout: '1h',
+        }),
+      // @ts-expect-error -- no such event (ES-16)
+      unknown: () => step.waitForAny('a', { events: [{ event: 'shop/none' }], timeout: '1h' }),
+      mismatch: () =>
+        // @ts-expect-error -- no such member in either of the two
+        step.waitForAll('a', { events: [{ event: 'shop/order.paid', match: 'data.no' }], timeout: '1h' }),
+      // @ts-expect-error -- how long?
+      endless: () => step.waitForAny('a', { events: [{ event: 'shop/order.paid' }] }),
+      signal: () =>
+        step.waitForSignal<{ at: Date }>('a', { signal: 's', timeout: '1h', onConflict: 'replace' }),
+      untyped: () => step.waitForSignal('a', { signal: 's', timeout: '1h' }),
+      send: () => step.sendSignal('a', { signal: 's', data: 1 }),
+    };
+    type Paid = Extract<NonNullable<Answer<typeof waits.any>>, { name: 'shop/order.paid' }>;
+    expectTypeOf<Paid['data']['method']>().toEqualTypeOf<'card' | 'cash'>();
+    expectTypeOf<NonNullable<Answer<typeof waits.any>>['name']>().toEqualTypeOf<
+      'shop/order.paid' | 'shop/order.created'
+    >();
+    expectTypeOf<NonNullable<Answer<typeof waits.all>>[1]['data']>().toEqualTypeOf<{ email: string }>();
+    expectTypeOf<NonNullable<Answer<typeof waits.all>>['length']>().toEqualTypeOf<2>();
+    expectTypeOf<Answer<typeof waits.signal>>().toEqualTypeOf<{
+      signal: string;
+      data: { at: string };
+    } | null>();
+    expectTypeOf<NonNullable<Answer<typeof waits.untyped>>['data']>().toBeUnknown();
+    expectTypeOf<Answer<typeof waits.send>>().toEqualTypeOf<{ runId?: string }>();
+    expectTypeOf(asks.fetch).returns.items.resolves.toEqualTypeOf<Response>();
+    expectTypeOf<Answer<typeof asks.chat>['choices'][number]['message']['content']>().toEqualTypeOf<
+      string | null
+    >();
+    expectTypeOf<Answer<typeof asks.claude>['usage']['input_tokens']>().toEqualTypeOf<number>();
+    expectTypeOf<Answer<typeof asks.gemini>>().toHaveProperty('candidates');
+    expectTypeOf(asks.wrap).returns.resolves.toEqualTypeOf<{ prompt: string; at: string }>();
+    expectTypeOf<typeof ambient.run>().toEqualTypeOf<GetStepTools<typeof plain>['run']>();
     expectTypeOf(uses.result).returns.resolves.toEqualTypeOf<{ at: string; n: number }>();
     expectTypeOf(uses.nothing).returns.resolves.toEqualTypeOf<null>();
     expectTypeOf(uses.sometimes).returns.resolves.toEqualTypeOf<'text' | null>();
@@ -379,8 +451,11 @@ describe('step', () => {
   });
 
   test('tools infer their results in JSON form (ST-1, SR-1, SR-8, SL-1, SU-1, SV-1, TY-8)', () => {});
+  test('waits for several events and for signals have their types (ST-29, WS-1, WS-2)', () => {});
+  test('requests and inferences have the types of their providers (AI-1, AI-3, AI-11, SF-1, ST-31)', () => {});
 });
 
+type Answer<Use extends () => unknown> = Awaited<ReturnType<Use>>;
 type Anything = EventPayload['data'];
 
 describe('Jsonify', () => {

@@ -88,7 +88,7 @@ export class Answers {
   #excuse(object: RunObject, { key, functionId, timeout }: InvokeNode, step: SettledStep, outcome: string) {
     const name = `${object.id}/${key}`;
     const isDead = this.#dead.has(name) || this.#scene.engine.lost.has(name);
-    if (!this.#scene.programs.has(functionId) && outcome.includes('does not exist')) return null;
+    if (!this.#scene.programs.has(functionId) && outcome.includes('functionNotFound')) return null;
     if (!outcome.includes('did not end in time')) return 'not the answer';
     // Nobody tells the parents of an event that was given up.
     const least = timeout ?? (isDead ? 0 : Infinity);

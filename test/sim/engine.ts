@@ -8,7 +8,7 @@ import { promptDispatch } from '../../src/dispatch/prompt.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
-import type { Log, Runs, Waits } from '../../src/ports.ts';
+import type { Registry, Log, Runs, Waits } from '../../src/ports.ts';
 import { DAY } from '../../src/lib/time.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
@@ -24,6 +24,7 @@ import { keyOf, simStore, type SimStore } from './store.ts';
 import { SimSweeper } from './sweeper.ts';
 import { SimWaits } from './waits.ts';
 import type { World } from './world.ts';
+import { registryOf } from '../fakes/registry.ts';
 
 export const RETENTION = 400 * DAY;
 
@@ -57,7 +58,7 @@ export class SimEngine {
   readonly #queuesLast: boolean;
   readonly #events: SimQueue<EventsMessage>;
   readonly #ended: SimQueue<RunsMessage>;
-  readonly #functions: readonly FunctionConfig[];
+  readonly #functions: Registry;
   readonly #log: Log;
   readonly #waits: Waits;
   #resent: SweepDeps['resent'] = new Map();
@@ -65,7 +66,8 @@ export class SimEngine {
   constructor(world: World, faults: Faults, { bug, queuesLast, trouble, chance, ...options }: EngineOptions) {
     this.#world = world;
     this.#queuesLast = queuesLast;
-    this.#functions = [...options.programs.values()].map(configOf);
+    const configs = [...options.programs.values()].map(configOf);
+    this.#functions = registryOf(() => configs);
     this.#log = {
       error: (message, { error }) =>
         world.note(() => `log: ${message} ${error instanceof Error ? error.message : ''}`),
@@ -145,7 +147,7 @@ export class SimEngine {
       waits: this.#waits,
       gates: NO_GATES,
       seal: null,
-      functions: { list: () => this.#functions },
+      functions: this.#functions,
       dead: { send: async (letters) => void this.dead.push(...letters) },
       clock: this.#world.clock,
       log: this.#log,
@@ -161,7 +163,7 @@ export class SimEngine {
       waits: this.#waits,
       gates: NO_GATES,
       seal: null,
-      functions: { list: () => this.#functions },
+      functions: this.#functions,
       clock: this.#world.clock,
       log: this.#log,
       resent: this.#resent,

@@ -100,6 +100,7 @@ export class RunObjects {
       resume: (key, event) => call((owner) => owner.resume(key, event)),
       answer: (key, answer) => call((owner) => owner.answer(key, answer)),
       grant: (granted) => call((owner) => owner.grant(granted)),
+      awaits: (key) => call((owner) => owner.awaits(key)),
       check: () => call((owner) => owner.check()),
       purge: () => call((owner) => owner.purge()),
     };
@@ -152,7 +153,7 @@ export class RunObjects {
       timer: systemTimer,
       log,
       caller: (run) => this.#caller(run, life, stand),
-      freeze: (functionId, startAt) => ({
+      freeze: async ({ functionId, startAt }) => ({
         maxAttempts: programs.get(functionId)?.maxAttempts ?? 1,
         maxSteps: 1_000,
         stepRuntime,
@@ -166,6 +167,7 @@ export class RunObjects {
         expire: (...wait) => this.#under(object, () => waits.expire(...wait)),
         drop: (...given) => this.#under(object, () => waits.drop(...given)),
       },
+      signals: { listen: never, expire: never, drop: never },
       gates: NO_GATES,
       emit: (event) => this.#under(object, () => this.#deps.emit(event)),
       report: (ending) => this.#report(object, life, ending),
@@ -203,6 +205,8 @@ export class RunObjects {
       clock: this.#world.clock,
       open: (views) => views.map(({ name, data, ts }) => ({ name, data, ts })),
       seal: never,
+      request: never,
+      signal: never,
       reqArgs: [],
     });
     const lives = () => {

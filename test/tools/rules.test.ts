@@ -29,6 +29,7 @@ const folders: Record<string, string[]> = {
   sdk: ['protocol', 'lib'],
   app: ['sdk'],
   dashboard: [],
+  dev: [],
   call: ['sdk', 'keys', 'run', 'expr', ...edge],
   store: edge,
   keys: edge,
@@ -42,7 +43,7 @@ const files: Record<string, string[]> = {
   'clock.ts': ['ports.ts'],
   'log.ts': ['ports.ts'],
   'compose.ts': [
-    ...Object.keys(folders).filter((name) => !['app', 'dashboard', 'api', 'sdk'].includes(name)),
+    ...Object.keys(folders).filter((name) => !['app', 'dashboard', 'dev', 'api', 'sdk'].includes(name)),
     'clock.ts',
     'log.ts',
     'env.ts',

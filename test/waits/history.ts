@@ -39,8 +39,10 @@ interface Waiting {
   outcome: string | null | undefined;
   /** What the run was told, whether or not it survived that. */
   told: Set<string>;
-  /** When the call began that answered that there was none. */
+  /** When the call began that decided that there was none, whether or not its answer arrived. */
   noneAt: number;
+  /** When a call to expire it began that has not been answered. */
+  expiring: number;
 }
 
 interface Call {
@@ -164,6 +166,7 @@ export class History {
       outcome: undefined,
       told: new Set(),
       noneAt: NEVER,
+      expiring: NEVER,
     });
   }
 
@@ -181,10 +184,14 @@ export class History {
     const { runId, key } = waiting.wait;
     const begun = this.#turn;
     waiting.calls++;
+    waiting.expiring = Math.min(waiting.expiring, begun);
     void this.#ofThisLife(
       this.#world.owner.expire(runId, key),
       (answer) => this.#expired(waiting, answer, begun, survives),
-      () => waiting.calls--,
+      () => {
+        waiting.calls--;
+        waiting.expiring = NEVER;
+      },
     );
   }
 
@@ -210,7 +217,13 @@ export class History {
   #crash(): void {
     this.#world.crash();
     this.#calls = [];
-    for (const waiting of this.#waiting) waiting.calls = 0;
+    for (const waiting of this.#waiting) {
+      // Decided by the object, which forgot the wait, and not heard by the run: what is stored from now on is too late.
+      if (waiting.isHeard && waiting.expiring < NEVER && !this.#world.hasWait(waiting.wait.runId))
+        waiting.noneAt = Math.min(waiting.noneAt, waiting.expiring);
+      waiting.calls = 0;
+      waiting.expiring = NEVER;
+    }
   }
 
   /** A call out of the object, which waits for its answer; a failure may come before or after it was heard. */

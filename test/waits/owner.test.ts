@@ -104,6 +104,19 @@ describe('an event finds its waits', () => {
     await delivered;
     expect(world.disk.alarm).toBe(world.now + 5 * SECOND);
   });
+
+  it('is not lost with the delivery that was telling the run, when another one of the same event was done before (WE-10)', async () => {
+    const world = new WaitsWorld({ tell: () => new Promise(() => undefined) });
+    await world.owner.listen([waitFor('a')]);
+    void world.owner.deliver([event(1, START + 5, { id: 'a' })]);
+    while (world.told.length === 0) await Promise.resolve();
+    await world.owner.deliver([event(1, START + 5, { id: 'a' })]);
+    world.crash();
+    delete world.doings.tell;
+    await world.nextAlarm();
+    expect(world.told).toEqual([told('a', 1), told('a', 1)]);
+    expect(world.now).toBeLessThan(START + 10 * SECOND);
+  });
 });
 
 describe('looking back', () => {

@@ -125,6 +125,10 @@ export class WaitsWorld {
     return this.#query('SELECT path, value FROM wait ORDER BY run, key');
   }
 
+  hasWait(runId: string): boolean {
+    return this.disk.database.prepare('SELECT 1 FROM wait WHERE run = ?').all(runId).length > 0;
+  }
+
   count(table: 'wait' | 'debt' | 'piece'): number {
     return this.#query<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)[0]?.n ?? 0;
   }

@@ -138,10 +138,12 @@ describe('waiting for an event', () => {
       const pattern = await step.waitForEvent('pattern', { event: 'test/*', timeout: '1h' });
       return [none, pattern];
     });
-    await until(async () => ((await traceOf(runId).catch(() => null))?.steps.length === 1 ? true : null));
-    await wake(runId);
-    expect(Date.now() - NOW).toBeLessThanOrEqual(1);
-    await waiting(runId, 'event');
+    await until(async () => {
+      const trace = await traceOf(runId).catch(() => null);
+      return trace?.waiting[0]?.what === 'test/*' ? true : null;
+    }, 'the second wait');
+    await calm(runId);
+    expect(Date.now()).toBe(NOW);
     await sendThrough({ name: 'test/zero' });
     await finish(runId);
     expect(await endedRunsOf(eventId)).toMatchObject([{ status: 'Completed', output: [null, null] }]);
@@ -405,7 +407,7 @@ describe('invoking', () => {
         .catch((error: Error) => [error.name, error.message]),
     );
     expect(await endedRunsOf(eventId)).toMatchObject([
-      { output: ['NonRetriableError', 'the invoked function "test-nobody" does not exist'] },
+      { output: ['NonRetriableError', 'could not find function with ID: test-nobody'] },
     ]);
   });
 

@@ -112,10 +112,10 @@ describe('row writes, each of which is paid for', () => {
   test('an event that nobody listens to: 2, and none for the name that somebody waits for, but once 1', async () => {
     await empty();
     const { store, cost } = watched();
-    expect(await cost(store.admit([{ event: anEvent(1), isHeard: false }], NOW))).toBe(2);
+    expect(await cost(store.admit([{ event: anEvent(1), isHeard: false, version: 0 }], NOW))).toBe(2);
     expect(await cost(store.expectWaits('production', 'user/signup'))).toBe(1);
     expect(await cost(store.expectWaits('production', 'user/signup'))).toBe(0);
-    expect(await cost(store.admit([{ event: anEvent(2), isHeard: false }], NOW))).toBe(3);
+    expect(await cost(store.admit([{ event: anEvent(2), isHeard: false, version: 0 }], NOW))).toBe(3);
   });
 
   test('a run that ends at once: 2 with its end, 1 for the event about that, 1 to dispatch its own', async () => {
@@ -124,7 +124,7 @@ describe('row writes, each of which is paid for', () => {
     const [event, end] = [anEvent(1), anEvent(2, { name: 'inngest/function.finished' })];
     await store.insertEvents([event], NOW);
     const ended = [summaryOf(aRun(event))];
-    const arrivals = [{ event: end, isHeard: false }];
+    const arrivals = [{ event: end, isHeard: false, version: 0 }];
     const settlement = { ended, arrivals, dispatched: [event.internalId] };
     expect(await cost(store.settle(settlement, NOW))).toBe(4);
     expect(await cost(store.settle(settlement, NOW))).toBe(0);
@@ -213,7 +213,7 @@ describe('the database', () => {
     const event = anEvent(1, { id: 'x', data: { text: 'x'.repeat(2 * limits.rowText) } });
     const broken = { ...summaryOf(aRun(event)), functionId: undefined } as unknown as RunSummary;
     await expect(
-      store.settle({ arrivals: [{ event, isHeard: true }], ended: [broken] }, NOW),
+      store.settle({ arrivals: [{ event, isHeard: true, version: 0 }], ended: [broken] }, NOW),
     ).rejects.toThrow(/NOT NULL/);
     expect(await rowCounts()).toEqual({ event: 0, event_part: 0, event_key: 0, run: 0 });
   });

@@ -197,6 +197,6 @@ export const apps = [
   ...examples,
 ];
 
-export const { Run, Sweeper, Cron, Waits, Gate } = durableObjects({ apps });
+export const { Run, Sweeper, Cron, Waits, Signals, Gate } = durableObjects({ apps });
 
 export default createWorker({ apps });

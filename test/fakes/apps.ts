@@ -1,0 +1,66 @@
+/** Registrations in memory; held to the same contract as D1 (test/contracts/apps.ts). */
+import type { AppRecord, Apps, FunctionRecord } from '../../src/ports.ts';
+import type { FunctionConfig } from '../../src/protocol/function.ts';
+
+interface FunctionRow extends Omit<FunctionRecord, 'config' | 'isArchived'> {
+  /** JSON text: what goes in and comes out are copies. */
+  text: string;
+  archivedAt: number | null;
+}
+
+class Environment {
+  version = 0;
+  readonly apps = new Map<string, AppRecord>();
+  readonly functions = new Map<string, FunctionRow>();
+
+  put(config: FunctionConfig, appId: string, url: string): void {
+    const text = JSON.stringify(config);
+    const before = this.functions.get(config.id);
+    const version = before === undefined ? 1 : before.version + Number(before.text !== text);
+    this.functions.set(config.id, { text, appId, url, version, archivedAt: null });
+  }
+
+  records(): FunctionRecord[] {
+    return [...this.functions.values()].map(({ text, archivedAt, ...row }) => ({
+      ...row,
+      config: JSON.parse(text) as FunctionConfig,
+      isArchived: (archivedAt ?? this.apps.get(row.appId)?.archivedAt ?? null) !== null,
+    }));
+  }
+}
+
+export function memoryApps(): Apps & { versionOf(env: string): number } {
+  const environments = new Map<string, Environment>();
+  const of = (env: string): Environment => {
+    const environment = environments.get(env) ?? new Environment();
+    environments.set(env, environment);
+    return environment;
+  };
+  return {
+    versionOf: (env) => of(env).version,
+    async load(env, known) {
+      const { version, apps } = of(env);
+      if (version === known) return null;
+      return { version, apps: structuredClone([...apps.values()]), functions: of(env).records() };
+    },
+    async sync(env, app, functions, now) {
+      const environment = of(env);
+      const served = new Set(functions.map((config) => config.id));
+      const { pathname } = new URL(app.url);
+      environment.version++;
+      environment.apps.set(app.id, { ...app, syncedAt: now, archivedAt: null });
+      for (const config of functions) environment.put(config, app.id, app.url);
+      for (const [id, row] of environment.functions) {
+        if (row.appId !== app.id || served.has(id) || new URL(row.url).pathname !== pathname) continue;
+        row.archivedAt ??= now;
+      }
+    },
+    async setArchived(env, appId, archivedAt) {
+      const app = of(env).apps.get(appId);
+      if (app === undefined) return false;
+      of(env).version++;
+      app.archivedAt = archivedAt;
+      return true;
+    },
+  };
+}
