@@ -14,7 +14,7 @@
 import { never } from '../lib/never.ts';
 import { handlerReturned, handlerThrew, entryOverdue, parked, spoke } from './handler.ts';
 import { cancelled, isTooLate } from './finish.ts';
-import { acknowledged, answered, askAgain, expired } from './asks.ts';
+import { acknowledged, alsoAskAgain, answered, askAgain, expired } from './asks.ts';
 import { entryDue, started, watchdog } from './entry.ts';
 import type { RunState } from './state.ts';
 import { began, reported, stepDue, stepOverdue } from './steps.ts';
@@ -22,6 +22,12 @@ import { nothing, type RunInput, type Transition } from './transition.ts';
 
 /** @param state null before the run has started. Never modified here. @param now milliseconds since 1970. */
 export function apply(state: RunState | null, input: RunInput, now: number): Transition {
+  const transition = decide(state, input, now);
+  // Whatever wakes the run after a restart: nobody knows what others have heard of what it asked for.
+  return state?.live.phase === 'unknown' ? alsoAskAgain(state, transition, now) : transition;
+}
+
+function decide(state: RunState | null, input: RunInput, now: number): Transition {
   if (input.type === 'started') return state === null ? started(input.config, input.startAt, now) : nothing;
   if (state === null || state.run.end !== null) return nothing;
   if (isTooLate(state, input, now)) return cancelled(state, now);
