@@ -105,6 +105,8 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
   readonly #journal: JournalPort;
   readonly #caller: Caller;
   readonly #apply: typeof apply;
+  /** Under way: what is dropped must not be asked for afterwards. */
+  readonly #asks = new Set<Promise<void>>();
   state: RunState | null;
   readonly settled: string[];
   /** Fulfilled when no user code of the run executes: it has ended, or waits. */
@@ -271,7 +273,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
         return this.#caller.stop();
       case 'ask':
       case 'expire':
-        return void this.#ask(effect);
+        return this.#begin(this.#ask(effect));
       case 'drop':
         return void this.#drop(effect.waits);
       case 'report':
@@ -298,6 +300,11 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
 
   #ending(): RunEnding | null {
     return this.state && runEnding(this.state, this.#journal.output(), this.#journal.events());
+  }
+
+  #begin(ask: Promise<void>): void {
+    this.#asks.add(ask);
+    void ask.finally(() => this.#asks.delete(ask));
   }
 
   /** If this fails, the watchdog asks again: until it is acknowledged the run counts as executing. */
@@ -352,6 +359,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     const { waits, signals } = this.#deps;
     const { env, runId } = this.state?.config ?? {};
     if (env === undefined || runId === undefined) return;
+    await Promise.all(this.#asks);
     const events = dropped.filter((one) => 'event' in one);
     for (const [event, group] of Map.groupBy(events, (one) => one.event)) {
       const keys = group.map(({ key }) => key);
