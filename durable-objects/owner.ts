@@ -109,6 +109,8 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
   readonly #journal: JournalPort;
   readonly #caller: Caller;
   readonly #apply: typeof apply;
+  /** Under way: what is dropped must not be asked for afterwards. */
+  readonly #asks = new Set<Promise<void>>();
   state: RunState | null;
   readonly settled: string[];
   /** Fulfilled when no user code of the run executes, or soon will: it has ended, waits, or stands in a line. */
@@ -318,7 +320,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
         return this.#caller.stop();
       case 'ask':
       case 'expire':
-        return void this.#ask(effect);
+        return this.#begin(this.#ask(effect));
       case 'acquire':
         return void this.#acquire(effect);
       case 'release':
@@ -351,6 +353,11 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     return this.state && runEnding(this.state, this.#journal.output(), this.#journal.events());
   }
 
+  #begin(ask: Promise<void>): void {
+    this.#asks.add(ask);
+    void ask.finally(() => this.#asks.delete(ask));
+  }
+
   /** If this fails, the watchdog asks again: until it is acknowledged the run counts as executing. */
   async #ask({ type, key }: { type: 'ask' | 'expire'; key: string }): Promise<void> {
     try {
@@ -373,7 +380,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
       const answer = await this.#deps.gates.acquire({ ...claim, wait });
       this.feed({ type: 'slotAnswered', n, turn, answer });
       // The run may not want it any more.
-      if (!this.#holds(n, turn) && !this.#asks(n, turn)) await this.#deps.gates.release(claim);
+      if (!this.#holds(n, turn) && !this.#awaitsSlot(n, turn)) await this.#deps.gates.release(claim);
     } catch (error) {
       this.#deps.log.error('a run could not ask for a slot', { runId: this.state?.config.runId, error });
     }
@@ -399,7 +406,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     return slots?.turn === turn && slots.held.includes(n);
   }
 
-  #asks(n: number, turn: number): boolean {
+  #awaitsSlot(n: number, turn: number): boolean {
     const slots = this.state?.live.slots;
     return slots?.turn === turn && slots.asked === n;
   }
@@ -442,6 +449,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     const { waits, signals } = this.#deps;
     const { env, runId } = this.state?.config ?? {};
     if (env === undefined || runId === undefined) return;
+    await Promise.all(this.#asks);
     const events = dropped.filter((one) => 'event' in one);
     for (const [event, group] of Map.groupBy(events, (one) => one.event)) {
       const keys = group.map(({ key }) => key);

@@ -123,9 +123,17 @@ export class WaitsOwner implements WaitsRpc {
     const parsed = z.array(waitSchema).parse(given);
     const waits = [...new Map(parsed.map((wait) => [nameOf(wait), wait])).values()];
     await this.#wake();
+    this.#keep(waits);
     const under = waits.flatMap((wait) => this.#looks.get(nameOf(wait)) ?? []);
     const fresh = waits.filter((wait) => !this.#looks.has(nameOf(wait)) && this.#rows.find(wait) === null);
     await Promise.all([this.#register(fresh), ...under.map((look) => look.over)]);
+  }
+
+  /** Whoever comes for a wait when it is nearly stale asks next what became of it: it must still be there then. */
+  #keep(waits: Wait[]): void {
+    const now = this.#now();
+    const late = waits.filter((wait) => wait.until < now - DAY / 2 && this.#rows.find(wait) !== null);
+    if (late.length > 0) this.#transact(() => late.forEach((wait) => this.#rows.keep(wait, now)));
   }
 
   async deliver(given: StoredEvent[]): Promise<void> {

@@ -50,7 +50,7 @@ const INLINE = { body: 300_000, event: 200_000 };
 const IN_PIECES = '';
 const CROWD = 64;
 
-/** `moved`: when the wait was registered or, once it is matched, when that was. */
+/** `moved`: when the wait was registered, matched, or asked about when it was nearly stale. */
 const TABLES = [
   `CREATE TABLE wait (
     run TEXT, key TEXT, path TEXT, value TEXT, until INTEGER, moved INTEGER, body TEXT, event TEXT, PRIMARY KEY (run, key)
@@ -276,6 +276,11 @@ export class WaitRows {
       limit,
     );
     return rows;
+  }
+
+  /** Not stale before another while has passed. */
+  keep({ runId, key }: WaitKey, now: number): void {
+    this.#storage.write('UPDATE wait SET moved = ? WHERE run = ? AND key = ?', now, runId, key);
   }
 
   #make(): void {

@@ -266,9 +266,11 @@ export class EmbeddedCaller implements Caller {
       this.#parkScheduled = false;
       const { live, waiting, run } = this.#state();
       if (this.#main?.entry !== run.entry || live.phase !== 'executing') return;
-      if (live.steps.size + live.asks.size > 0) return;
+      // What is asked for must be heard first; but code that was lost before has given news.
+      const isHeard = live.asks.size === 0;
+      if (live.steps.size > 0 || !(isHeard || run.losses > 0)) return;
       for (const id of this.#main.execution.waitingFor()) if (!waiting.has(id)) return;
-      this.#main.execution.rest();
+      if (isHeard) this.#main.execution.rest();
       this.#run.feed({ type: 'parked', entry: run.entry });
     });
   }

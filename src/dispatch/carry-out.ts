@@ -24,10 +24,10 @@ export interface CarryDeps extends PlanDeps, Pick<GateDeps, 'gates'> {
 }
 
 /**
- * `done`: nothing is left to do. `failed`: this event's own trouble. `store`: nobody's fault, to be tried until it works. `missing`:
- * asked for by its id, and no such event is stored.
+ * `done`: nothing is left to do. `failed`: this event's own trouble. `later`: the store, the waits or a parent did not take it, which
+ * is nobody's fault, to be tried until it works. `missing`: asked for by its id, and no such event is stored.
  */
-type Outcome = { is: 'done' } | { is: 'failed'; reason: string } | { is: 'store' } | { is: 'missing' };
+type Outcome = { is: 'done' } | { is: 'failed'; reason: string } | { is: 'later' } | { is: 'missing' };
 /** By internal id. */
 export type Outcomes = Map<string, Outcome>;
 
@@ -80,7 +80,7 @@ async function current(
     return [...rest, ...(await planAnew(deps, stale))];
   } catch (error) {
     deps.log.error('dispatch: the functions were not loaded', { events: stale.length, error });
-    for (const { internalId } of stale) outcomes.set(internalId, { is: 'store' });
+    for (const { internalId } of stale) outcomes.set(internalId, { is: 'later' });
     return rest;
   }
 }
@@ -180,8 +180,7 @@ async function deliver(deps: CarryDeps, events: readonly StoredEvent[], outcomes
       await deps.waits.deliver(env, name, group);
     } catch (error) {
       deps.log.error('dispatch: events were not delivered to waits', { name, events: group.length, error });
-      const reason = `waits: ${errorKind(error)}`;
-      for (const event of group) outcomes.set(event.internalId, { is: 'failed', reason });
+      for (const event of group) outcomes.set(event.internalId, { is: 'later' });
     }
   });
 }
@@ -197,7 +196,8 @@ async function refuse(deps: CarryDeps, plans: readonly Plan[], outcomes: Outcome
     try {
       await deps.runs.answer(target.parent.runId, target.parent.key, { ok: false, data });
     } catch (error) {
-      outcomes.set(internalId, { is: 'failed', reason: `answer: ${errorKind(error)}` });
+      deps.log.error('dispatch: an invocation was not refused', { internalId, error });
+      outcomes.set(internalId, { is: 'later' });
     }
   }
 }
@@ -224,7 +224,7 @@ async function settle(
       deps.log.error('dispatch: what came of events was not written', { events: plans.length, error });
     }
   }
-  for (const { event } of plans) outcomes.set(event.internalId, { is: 'store' });
+  for (const { event } of plans) outcomes.set(event.internalId, { is: 'later' });
   return { plans: [], admitted: new Map() };
 }
 

@@ -57,7 +57,7 @@ async function dispatchById(deps: EventsDeps, parcels: Parcel[], outcomes: Outco
   const ids = new Set(parcels.flatMap((parcel) => parcel.ids).filter((id) => !outcomes.has(id)));
   for (const wave of chunks([...ids], BY_ID.wave)) {
     const events = await load(deps, wave);
-    for (const id of wave) outcomes.set(id, { is: events === null ? 'store' : 'missing' });
+    for (const id of wave) outcomes.set(id, { is: events === null ? 'later' : 'missing' });
     if (events !== null) add(outcomes, await dispatchWave(deps, events, BY_ID.atOnce));
   }
 }

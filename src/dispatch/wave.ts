@@ -17,7 +17,7 @@ export async function dispatchWave(
   const plans = await planAll(deps, events);
   const { admitted, lost } = await admit(deps, plans);
   const outcomes: Outcomes = new Map(events.map((event) => [event.internalId, { is: 'done' }]));
-  for (const { event } of lost) outcomes.set(event.internalId, { is: 'store' });
+  for (const { event } of lost) outcomes.set(event.internalId, { is: 'later' });
   await carryOut(deps, plans, admitted, atOnce, outcomes);
   return outcomes;
 }

@@ -14,7 +14,7 @@
 import { never } from '../lib/never.ts';
 import { handlerReturned, handlerThrew, entryOverdue, parked, spoke } from './handler.ts';
 import { cancelled, isTooLate } from './finish.ts';
-import { acknowledged, answered, askAgain, expired } from './asks.ts';
+import { acknowledged, alsoAskAgain, answered, askAgain, expired } from './asks.ts';
 import { load } from './commit.ts';
 import { entryDue, started, watchdog } from './entry.ts';
 import { queued, slotAnswered, slotGranted, slotsDue, withSlots } from './slots.ts';
@@ -26,7 +26,9 @@ import { nothing, type RunInput, type Transition } from './transition.ts';
 export function apply(state: RunState | null, input: RunInput, now: number): Transition {
   if (input.type === 'started') return state === null ? begun(input.config, input.startAt, now) : nothing;
   if (state === null || state.run.end !== null) return nothing;
-  const transition = decided(state, input, now);
+  const own = decided(state, input, now);
+  // Whatever wakes the run after a restart: nobody knows what others have heard of what it asked for.
+  const transition = state.live.phase === 'unknown' ? alsoAskAgain(state, own, now) : own;
   return state.config.flow === undefined ? transition : withSlots(state, input, transition, now);
 }
 

@@ -143,12 +143,25 @@ export function askDue(state: RunState, step: WaitingStep, ask: Ask, now: number
   return answerWith(state, step, { ok: false, data: JSON.stringify(error) }, now);
 }
 
-/** Everything that is asked for and may not have been heard. */
+/** Everything that is asked for and may not have been heard, unless another input has seen to it. */
 export function askAgain(state: RunState, now: number): Transition {
+  if (state.live.phase !== 'unknown') return nothing;
   const keys = openAsks(state);
   return {
     changes: { asked: keys, live: executing(state.live, now) },
     effects: askEffects(state, keys, now),
+  };
+}
+
+/** Of a run that goes on: an answer that comes before its alarm must not hide that it has asked for more. */
+export function alsoAskAgain(state: RunState, { changes, effects }: Transition, now: number): Transition {
+  const goesOn = changes.live !== undefined && changes.run?.end == null;
+  const known = new Set([...(changes.acknowledged ?? []), ...(changes.asked ?? [])]);
+  const keys = goesOn ? openAsks(state).filter((key) => !known.has(key)) : [];
+  if (keys.length === 0) return { changes, effects };
+  return {
+    changes: { ...changes, asked: [...(changes.asked ?? []), ...keys], live: executing(state.live, now) },
+    effects: [...effects, ...askEffects(state, keys, now)],
   };
 }
 

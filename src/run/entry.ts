@@ -76,12 +76,13 @@ export function watchdog(state: RunState, now: number): Transition {
     };
   // The steps that the cancellation waited for are lost.
   if (run.cancelAt !== null) return finish(state, run, 'Cancelled', 'null', now);
+  // A start or a retry of the handler lies ahead: until then it is not user code that is lost.
+  if (run.due !== null && run.due > now) return { changes: { live: { phase: 'parked' } }, effects: [] };
   const losses = run.losses + 1;
   const until = afterLoss(losses, now);
   if (until === null) return runLost(state, now);
-  // A retry of the handler that lies ahead is waited for: until then nothing executes.
-  const due = Math.max(run.due ?? now, until);
-  if (due > now) return { changes: { run: { ...run, losses, due }, live: { phase: 'parked' } }, effects: [] };
+  if (until > now)
+    return { changes: { run: { ...run, losses, due: until }, live: { phase: 'parked' } }, effects: [] };
   const next = { ...run, losses, startedAt: run.startedAt ?? now };
   return { changes: { run: next, live: entered(now) }, effects: callHandler(next) };
 }

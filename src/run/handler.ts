@@ -3,6 +3,7 @@ import type { SerializedError } from '../protocol/error.ts';
 import { utf8Length } from '../lib/json.ts';
 import { limits } from '../protocol/limits.ts';
 import type { When } from '../protocol/op.ts';
+import { progress } from './entry.ts';
 import { fail, finish } from './finish.ts';
 import { retryAt } from './retry.ts';
 import type { RunState } from './state.ts';
@@ -62,13 +63,13 @@ export function handlerThrew(state: RunState, thrown: Thrown, now: number): Tran
 
 /** Only believed when something will wake the run: a handler that waits for nothing of ours is watched until it is overdue. */
 export function parked(state: RunState): Transition {
-  const idle =
-    state.live.steps.size === 0 &&
-    state.live.asks.size === 0 &&
-    (state.waiting.size > 0 || state.run.due !== null);
-  return idle && state.live.phase === 'executing'
-    ? { changes: { live: { phase: 'parked' } }, effects: [] }
-    : nothing;
+  const { live, run } = state;
+  if (live.steps.size > 0 || live.phase !== 'executing') return nothing;
+  // While others have not heard what it asks for it is us who give no news: its host is not lost by its code.
+  const known = run.losses === 0 ? {} : { run: progress(run) };
+  if (live.asks.size > 0) return { changes: known, effects: [] };
+  const idle = state.waiting.size > 0 || run.due !== null;
+  return idle ? { changes: { ...known, live: { phase: 'parked' } }, effects: [] } : nothing;
 }
 
 export function spoke({ run }: RunState, version: number): Transition {

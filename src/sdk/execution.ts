@@ -182,8 +182,9 @@ export class Execution {
     return new Promise((resolve, reject) => {
       if (this.#stopped) return;
       this.#pending.set(id, { name: name ?? userId, callback, resolve, reject });
-      if (this.#host.isSettled(id)) this.settle();
-      else this.#reach(id, name ?? userId, kind);
+      if (!this.#host.isSettled(id)) this.#reach(id, name ?? userId, kind);
+      else if (this.#skipped.size > 0 && !this.#inTurn) this.#endTurn();
+      else this.settle();
     });
   }
 
@@ -273,6 +274,12 @@ export class Execution {
     this.#pending.delete(id);
     if ('data' in memo) pending?.resolve(JSON.parse(memo.data));
     else pending?.reject(new StepError(id, memo.error));
+    this.#endTurn();
+  }
+
+  /** What comes next waits until the handler has asked for all that it asks for now: of that, what was settled earlier goes first (MX-27). */
+  #endTurn(): void {
+    this.#inTurn = true;
     void afterTurn().then(() => {
       this.#inTurn = false;
       this.settle();

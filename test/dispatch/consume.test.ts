@@ -541,6 +541,23 @@ describe('events that somebody waits for', () => {
   });
 });
 
+describe('an event that others did not take', () => {
+  const target = { functionId: 'app-none', parent: { runId: 'PARENT', key: 'step' } };
+
+  test.each([
+    ['waits', stored(idAt(1))],
+    ['who invoked a function that does not exist', stored(idAt(1), { name: 'inngest/x', target })],
+  ])('is never given up for that: %s (WE-12, IV-12)', async (_, event) => {
+    const w = dispatchWorld();
+    await w.store.expectWaits('production', event.name);
+    w.waits.fails = true;
+    w.runs.answer = () => Promise.reject(new Error('secret-value'));
+    await failed(w, idAt(1), 7);
+    await consumeEvents([whole([event])], w);
+    expect([w.dead.sent, await undispatched(w)]).toEqual([[], [idAt(1)]]);
+  });
+});
+
 describe('an invocation', () => {
   const invoked = (functionId: string) =>
     stored(idAt(1), {

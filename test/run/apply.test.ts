@@ -430,6 +430,12 @@ table('the handler throws', [
 table('the handler waits', [
   { from: 'executing, s sleeping +50', input: w.parked(), to: 'parked, s sleeping +50', why: 'MX-26' },
   { from: 'executing, a retrying 1 +50', input: w.parked(), to: 'parked, a retrying 1 +50', why: 'MX-26' },
+  {
+    from: 'executing, losses 3, s sleeping +50',
+    input: w.parked(),
+    to: 'parked, s sleeping +50',
+    why: 'code that waits for us has not taken its host down',
+  },
   unchanged('executing', w.parked(), 'invariant 4: nothing would wake it'),
   unchanged('executing, a ok', w.parked(), 'invariant 4'),
   unchanged('executing, s sleeping +50, a running', w.parked(), 'invariant 4: a executes'),
@@ -699,6 +705,12 @@ table('a look at user code', [
     to: 'Failed(RunLost), losses 19',
     effects: 'stop, report',
     why: 'the 20th loss in a row',
+  },
+  {
+    from: 'unknown, due +50, unstarted, losses 19',
+    input: w.watchdog,
+    to: 'parked, due +50, unstarted, losses 19',
+    why: 'no code of it was running',
   },
 ]);
 

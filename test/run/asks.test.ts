@@ -142,6 +142,13 @@ describe('a step that waits for an event', () => {
     expect(kinds(run.crash().alarm(10_000))).toEqual(['call', 'ask w']);
   });
 
+  test('after a crash it is asked for again, also when an answer to something else comes first', () => {
+    const run = new Fed({ cancelOn: [{ event: 'a/stop', expression: null, until: NOW + 90_000 }] });
+    run.report({ ...wait, timeout: { in: 60_000 } });
+    const effects = run.crash().feed({ type: 'answered', id: 'w', answer: { ok: true, data: '1' } });
+    expect(kinds(effects)).toEqual(['call', 'ask cancel:0']);
+  });
+
   test('after a crash past its deadline it expires', () => {
     const run = new Fed();
     run.report(wait);

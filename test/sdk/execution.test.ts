@@ -1,6 +1,7 @@
 /** The execution core against a host that the test plays by hand: what settles, in what order, and what reaches the host. */
 import { describe, expect, test } from 'vitest';
 import { sha1Hex } from '../../src/lib/hash.ts';
+import type { Memo } from '../../src/protocol/op.ts';
 import { NonRetriableError, RetryAfterError, StepError } from '../../src/sdk/errors.ts';
 import { host, turn, value } from './host.ts';
 
@@ -173,6 +174,19 @@ describe('outcomes settle in stored order, each in a turn of its own (invariant 
     });
     for (let n = 0; n < 5; n++) await turn();
     expect(ended).toEqual([{ ok: true, data: '["a","late"]' }]);
+  });
+
+  test('of those that are asked for together the one that settled first comes first, also when it was passed over before', async () => {
+    const stored = ['first', 'left', 'second'].map((id): [string, Memo] => [id, value(id)]);
+    const { run, step, ended } = host(stored);
+    await run(async () => {
+      void step.run('left', () => 0);
+      await turn();
+      await turn();
+      return Promise.race([step.run('second', () => 0), step.run('first', () => 0)]);
+    });
+    for (let n = 0; n < 5; n++) await turn();
+    expect(ended).toEqual([{ ok: true, data: '"first"' }]);
   });
 
   test('code between two steps that takes a turn of its own is waited for', async () => {

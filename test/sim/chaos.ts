@@ -2,16 +2,15 @@
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { SimEngine } from './engine.ts';
 import type { Faults } from './faults.ts';
-import type { RunObject } from './objects.ts';
 import type { World } from './world.ts';
 
 const JUMPS = [SECOND, MINUTE, 10 * MINUTE, HOUR, DAY];
 
 export function strike(world: World, engine: SimEngine, faults: Faults, stepRuntime: number): void {
   if (faults.isHealed) return;
-  const awake = engine.objects.awake();
+  const awake = inMemory(engine);
   if (awake.length > 0 && faults.strikes('object crashes')) drop(world, faults.pick(awake), 'crashes');
-  const idle = engine.objects.awake().filter(isIdle);
+  const idle = inMemory(engine).filter(({ isIdle }) => isIdle);
   if (idle.length > 0 && faults.strikes('object evicted')) drop(world, faults.pick(idle), 'is evicted');
   const work = world.process.children.filter(({ name }) => !name.startsWith('object'));
   if (work.length > 0 && faults.strikes('work killed')) {
@@ -25,17 +24,24 @@ export function strike(world: World, engine: SimEngine, faults: Faults, stepRunt
 
 /** The mode in which nothing stays in memory: every owner goes as soon as nothing that it waits for needs it. */
 export function evictAll(engine: SimEngine): void {
-  for (const object of engine.objects.awake()) if (isIdle(object)) object.incarnation?.life.die();
-  engine.waitsObjects.evictAll();
+  for (const object of inMemory(engine)) if (object.isIdle) object.die();
 }
 
-function isIdle({ incarnation }: RunObject): boolean {
-  return incarnation !== null && incarnation.busy === 0 && !incarnation.stand.isWaiting;
+/** What may be gone. */
+interface InMemory {
+  name: string;
+  /** Nothing that it waits for needs it. */
+  isIdle: boolean;
+  die(): void;
 }
 
-function drop(world: World, object: RunObject, how: string): void {
-  world.note(() => `${object.id} ${how}`);
-  object.incarnation?.life.die();
+function inMemory(engine: SimEngine): InMemory[] {
+  return [...engine.objects.awake(), ...engine.diskObjects().filter(({ isAwake }) => isAwake)];
+}
+
+function drop(world: World, object: InMemory, how: string): void {
+  world.note(() => `${object.name} ${how}`);
+  object.die();
 }
 
 /** Never so far that an answer which the program says comes in time would come too late. */

@@ -1,18 +1,21 @@
 /**
- * `npm run sim -- --seeds 1000 [--seed 1] [--always-evict]`: so many histories, from a seed that is drawn and printed unless it is given,
+ * `npm run sim -- --seeds 1000 [--time 600] [--seed 1] [--always-evict] [--about asks|crons]`: so many histories, or so many seconds, from a seed that is drawn and printed unless it is given,
  * on all processors. `--seed 7` alone runs one and prints its log. Ends with 1 if a history failed.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
+import { SECOND } from '../../src/lib/time.ts';
 import { simulate, type Options } from './history.ts';
-import { command, report, shrink, sum } from './shrink.ts';
+import { command, report, shrink, story, sum } from './shrink.ts';
 
 /** Seeds that one worker runs: every `step`th from `first` to `last`. */
 interface Share {
   first: number;
   last: number;
   step: number;
+  /** No history begins after this moment. */
+  until: number;
   options: Omit<Options, 'seed'>;
 }
 
@@ -27,9 +30,9 @@ interface Found {
 /** Failing seeds that are shown in full. */
 const SHOWN = 3;
 
-async function work({ first, last, step, options }: Share): Promise<Found> {
+async function work({ first, last, step, until, options }: Share): Promise<Found> {
   const found: Found = { seeds: 0, runs: 0, turns: 0, faults: new Map(), failed: [] };
-  for (let seed = first; seed <= last; seed += step) {
+  for (let seed = first; seed <= last && Date.now() < until; seed += step) {
     const outcome = await simulate({ ...options, seed });
     found.seeds++;
     found.runs += outcome.runs;
@@ -74,6 +77,8 @@ function settings() {
   const { values } = parseArgs({
     options: {
       seeds: { type: 'string' },
+      time: { type: 'string' },
+      about: { type: 'string' },
       seed: { type: 'string' },
       'always-evict': { type: 'boolean', default: false },
       faults: { type: 'string' },
@@ -85,15 +90,21 @@ function settings() {
     const most = values[name];
     return most === undefined ? [] : [[name, Number(most)] as const];
   });
+  const { about } = values;
+  if (about !== undefined && about !== 'asks' && about !== 'crons') throw new Error('--about asks or crons');
   const options: Omit<Options, 'seed'> = {
+    ...(about === undefined ? {} : { about }),
     alwaysEvict: values['always-evict'],
     ...Object.fromEntries(bounds),
   };
   const first = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
-  const seeds = Number(values.seeds ?? (values.seed === undefined ? 1_000 : 1));
+  const until = values.time === undefined ? Infinity : Date.now() + Number(values.time) * SECOND;
+  const enough = until === Infinity ? 1_000 : Number.MAX_SAFE_INTEGER - first;
+  const seeds = Number(values.seeds ?? (values.seed === undefined || until < Infinity ? enough : 1));
   if (!Number.isSafeInteger(first) || !Number.isSafeInteger(seeds))
     throw new Error('--seed and --seeds are whole numbers');
-  return { first, seeds, options };
+  if (Number.isNaN(until)) throw new Error('--time is a number of seconds');
+  return { first, seeds, until, options };
 }
 
 async function one(options: Options): Promise<boolean> {
@@ -102,30 +113,29 @@ async function one(options: Options): Promise<boolean> {
   return outcome.violations.length === 0;
 }
 
-async function many(first: number, seeds: number, options: Omit<Options, 'seed'>): Promise<boolean> {
-  console.log(
-    `seeds ${first} to ${first + seeds - 1}${options.alwaysEvict === true ? ', always evicting' : ''}`,
-  );
+async function many({ first, seeds, until, options }: ReturnType<typeof settings>): Promise<boolean> {
+  console.log(`seeds from ${first}${options.alwaysEvict === true ? ', always evicting' : ''}`);
   const started = performance.now();
   const step = Math.min(availableParallelism(), seeds);
   const shares = Array.from({ length: step }, (_, n) => ({
     first: first + n,
     last: first + seeds - 1,
     step,
+    until,
     options,
   }));
   const found = merge(await Promise.all(shares.map(inWorker)));
   print(found, (performance.now() - started) / 1_000);
   for (const seed of found.failed.slice(0, SHOWN))
-    console.log(`\n${report(await shrink({ ...options, seed }))}`);
+    console.log(`\n${story(await shrink({ ...options, seed }))}`);
   for (const seed of found.failed) console.log(`FAILED ${command({ ...options, seed })}`);
-  console.log(found.failed.length === 0 ? 'all hold' : `${found.failed.length} of ${seeds} failed`);
+  console.log(found.failed.length === 0 ? 'all hold' : `${found.failed.length} of ${found.seeds} failed`);
   return found.failed.length === 0;
 }
 
 if (isMainThread) {
-  const { first, seeds, options } = settings();
-  const isOk = seeds === 1 ? await one({ ...options, seed: first }) : await many(first, seeds, options);
+  const given = settings();
+  const isOk = given.seeds === 1 ? await one({ ...given.options, seed: given.first }) : await many(given);
   process.exitCode = isOk ? 0 : 1;
 } else {
   parentPort?.postMessage(await work(workerData as Share), []);

@@ -4,22 +4,27 @@ import { acceptInternal } from '../../src/ingest/internal.ts';
 import { systemTimer } from '../../src/ingest/patience.ts';
 import { consumeRuns, type RunsDeps } from '../../src/dispatch/close.ts';
 import { consumeEvents, type EventsDeps } from '../../src/dispatch/consume.ts';
+import type { Message } from '../../src/dispatch/delivery.ts';
 import { promptDispatch } from '../../src/dispatch/prompt.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
-import type { Registry, Log, Runs, Waits } from '../../src/ports.ts';
+import type { Catalog, Log, Runs, Waiters, Waits } from '../../src/ports.ts';
 import { DAY } from '../../src/lib/time.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
 import type { Bug } from './bugs.ts';
 import type { Faults } from './faults.ts';
+import { SimCrons } from './crons.ts';
+import type { DiskObject, DiskOwner } from './disk-object.ts';
 import { Life, within } from './life.ts';
 import { NO_GATES, RunObjects } from './objects.ts';
+import type { Outages } from './outages.ts';
 import type { Program } from './programs.ts';
 import { SimQueue } from './queue.ts';
 import type { Random } from './random.ts';
-import { Starts, type planTrouble } from './starts.ts';
+import { ENV } from './senders.ts';
+import { Starts, type Trouble } from './starts.ts';
 import { keyOf, simStore, type SimStore } from './store.ts';
 import { SimSweeper } from './sweeper.ts';
 import { SimWaits } from './waits.ts';
@@ -35,7 +40,10 @@ export interface EngineOptions {
   /** The platform's queues keep their messages over a stop of the process; the local ones do not. */
   queuesLast: boolean;
   /** What starts fail by, and a stream of its own for that. */
-  trouble: ReturnType<typeof planTrouble>;
+  trouble: Trouble | null;
+  outages: Outages;
+  /** Something went wrong on purpose. */
+  isDisturbed: () => boolean;
   chance: Random;
   bug: Bug;
 }
@@ -45,8 +53,9 @@ export class SimEngine {
   readonly objects: RunObjects;
   /** What requests come in by. */
   front: IntakeDeps;
-  readonly runs: Runs;
+  readonly runs: Runs & Waiters;
   readonly waitsObjects: SimWaits;
+  readonly crons: SimCrons;
   readonly sweeper: SimSweeper;
   readonly starts: Starts;
   /** What was given up. */
@@ -58,25 +67,28 @@ export class SimEngine {
   readonly #queuesLast: boolean;
   readonly #events: SimQueue<EventsMessage>;
   readonly #ended: SimQueue<RunsMessage>;
-  readonly #functions: Registry;
+  readonly #functions = registryOf(() => this.#catalog.configs);
+  #catalog: Catalog;
   readonly #log: Log;
   readonly #waits: Waits;
   #resent: SweepDeps['resent'] = new Map();
 
-  constructor(world: World, faults: Faults, { bug, queuesLast, trouble, chance, ...options }: EngineOptions) {
+  constructor(
+    world: World,
+    faults: Faults,
+    { bug, queuesLast, trouble, outages, chance, isDisturbed, ...options }: EngineOptions,
+  ) {
     this.#world = world;
     this.#queuesLast = queuesLast;
-    const configs = [...options.programs.values()].map(configOf);
-    this.#functions = registryOf(() => configs);
+    this.#catalog = catalogOf(options.programs.values());
     this.#log = {
       error: (message, { error }) =>
         world.note(() => `log: ${message} ${error instanceof Error ? error.message : ''}`),
     };
     this.db = simStore(world, faults, RETENTION);
-    Object.assign(this.db.store, bug.store);
-    this.#events = new SimQueue('EVENTS', world, faults, (messages) =>
-      consumeEvents(messages, this.#dispatch()),
-    );
+    Object.assign(this.db.store, bug.store?.({ ...this.db.store }));
+    const consume = (messages: readonly Message[]) => consumeEvents(messages, this.#dispatch());
+    this.#events = new SimQueue('EVENTS', world, faults, consume, outages.events);
     this.#ended = new SimQueue('RUNS', world, faults, (messages) => consumeRuns(messages, this.#dispatch()));
     this.sweeper = new SimSweeper(world, () => this.#sweep());
     const intake: IntakeDeps = {
@@ -87,34 +99,68 @@ export class SimEngine {
       timer: systemTimer,
       seal: null,
       entropy: { bytes: (length) => world.random.bytes(length) },
-      arm: () => this.sweeper.arm(),
+      arm: () => this.arm().catch(() => undefined),
     };
     this.objects = new RunObjects(world, faults, {
       ...options,
       report: (ending) => this.#ended.send([{ runs: [ending] }]),
-      emit: (event) => acceptInternal(intake, [event]),
+      emit: (event) => acceptInternal(intake, [bug.emits?.(event) ?? event]),
       send: async (events, from) => ({ ids: await acceptEvents(intake, events, from) }),
       waits: {
         listen: (waits) => this.#waits.listen(waits),
         expire: (...wait) => this.#waits.expire(...wait),
         drop: (...waits) => this.#waits.drop(...waits),
       },
+      hasLeftWaits: (runId) =>
+        !isDisturbed() && this.waitsObjects.left().some((wait) => wait.runId === runId),
+      outage: outages.answers,
       log: this.#log,
       ...bug.objects,
     });
     const binding = { idFromName: (id: string) => id, get: (id: string) => this.objects.stub(id) };
     const runs = objectRuns({ RUN: binding } as unknown as Env);
-    this.runs = runs;
+    this.runs = { ...runs, ...bug.runs?.(runs) };
     this.waitsObjects = new SimWaits(world, faults, {
       history: this.db.store,
-      waiters: runs,
+      waiters: { ...runs, ...bug.waiters?.(runs) },
       log: this.#log,
+      outage: outages.waits,
+      bug,
+    });
+    this.crons = new SimCrons(world, faults, {
+      functions: () => this.#catalog,
+      accept: (events) => acceptInternal(intake, events),
+      log: this.#log,
+      outages,
+      bug,
     });
     const names = { idFromName: (name: string) => name, get: (name: string) => this.waitsObjects.stub(name) };
-    this.#waits = objectWaits({ WAITS: names } as unknown as Env);
+    const waits = objectWaits({ WAITS: names } as unknown as Env);
+    this.#waits = { ...waits, ...bug.waits?.(waits) };
     this.starts = new Starts(world, chance, trouble, this.runs);
     this.#intake = intake;
     this.front = this.#open();
+  }
+
+  /** Objects that keep rows, other than runs. */
+  diskObjects(): DiskObject<DiskOwner>[] {
+    return [...this.waitsObjects.all, this.crons.object];
+  }
+
+  /** As src/engine.ts does it; schedules only where there are any. */
+  async arm(): Promise<void> {
+    const hasCrons = this.crons.object.isMade || this.#catalog.configs.some(isCron);
+    await Promise.all([this.sweeper.arm(), hasCrons ? this.crons.sync(ENV) : null]);
+  }
+
+  /** Other code: everything begins anew. */
+  deploy(programs: Iterable<Program>): void {
+    this.#catalog = catalogOf(programs);
+    this.crash();
+  }
+
+  close(): void {
+    for (const { disk } of this.diskObjects()) disk.database.close();
   }
 
   /** Everything in memory is gone, the local queues' messages with it; rows and alarms are kept. */
@@ -171,6 +217,19 @@ export class SimEngine {
   }
 }
 
-function configOf({ id, triggers, maxAttempts }: Program): FunctionConfig {
-  return { id, name: id, triggers: triggers.map((event) => ({ event })), retries: maxAttempts - 1 };
+function catalogOf(programs: Iterable<Program>): Catalog {
+  return { version: 0, configs: [...programs].map(configOf) };
+}
+
+function configOf({ id, triggers, crons, maxAttempts }: Program): FunctionConfig {
+  return {
+    id,
+    name: id,
+    triggers: [...triggers.map((event) => ({ event })), ...crons],
+    retries: maxAttempts - 1,
+  };
+}
+
+function isCron({ triggers }: FunctionConfig): boolean {
+  return triggers.some((trigger) => 'cron' in trigger);
 }

@@ -10,16 +10,19 @@ import { Fault, Faults, type FaultKind } from './faults.ts';
 import { checkEmptied, checkWorld } from './invariants.ts';
 import { Life, within } from './life.ts';
 import { untilDeath } from './objects.ts';
-import { addAsks, generatePrograms, type Program } from './programs.ts';
+import { addAsks, addCrons, generatePrograms, reschedule, type Program } from './programs.ts';
+import { endOf, lengthOf, planOutages, type Outages } from './outages.ts';
 import { Random } from './random.ts';
 import { planEvents, planSignals, Senders } from './senders.ts';
-import { planTrouble } from './starts.ts';
+import { planTrouble, type Trouble } from './starts.ts';
 import { EPOCH, World } from './world.ts';
 
 export interface Options {
   seed: number;
   /** Drop every owner from memory as soon as its turn is over. */
   alwaysEvict?: boolean;
+  /** Histories that have nothing of this are left out. */
+  about?: 'asks' | 'crons';
   /** Bounds, for making a failing history smaller: no more events, cancellations and faults than so many. */
   events?: number;
   cancels?: number;
@@ -39,12 +42,22 @@ export interface Outcome {
 }
 
 /** A history that takes more is not coming to rest. */
-const TURNS = 60_000;
+const TURNS = 120_000;
 /** Nothing real needs as many at one moment: it goes round in circles. */
 const TURNS_AT_ONCE = 5_000;
 /** Days: a sweep asks about a run once a day at least. */
 const IDLE_SWEEPS = 20;
-const STREAM = { plan: 0, programs: 1, order: 2, faults: 3, cancels: 4, trouble: 5, asks: 6 };
+const STREAM = {
+  plan: 0,
+  programs: 1,
+  order: 2,
+  faults: 3,
+  cancels: 4,
+  trouble: 5,
+  asks: 6,
+  crons: 7,
+  outages: 8,
+};
 
 /** The last history that was begun: they share the process's timers, so there is one at a time. */
 let last: Promise<unknown> = Promise.resolve();
@@ -92,9 +105,12 @@ class History {
   readonly #senders: Senders;
   readonly #stepRuntime: number;
   readonly #healsAt: number;
+  readonly #trouble: Trouble | null;
+  readonly #outages: Outages;
   readonly #cancelled = new Set<string>();
   readonly #meantToCancel = new Set<string>();
   #cancels = 0;
+  #isDeployed = false;
 
   constructor(options: Options) {
     const { seed, bug = NO_BUG } = options;
@@ -108,29 +124,34 @@ class History {
     this.#stepRuntime = stepRuntime;
     this.#healsAt = EPOCH + period + plan.between(MINUTE, plan.pick([HOUR, 3 * DAY]));
     this.world = new World(Random.stream(seed, STREAM.order), options.isLogged ?? false);
-    this.#faults = new Faults(
-      this.world,
-      Random.stream(seed, STREAM.faults),
-      Math.min(faults, options.faults ?? faults),
-    );
+    this.#faults = new Faults(this.world, Random.stream(seed, STREAM.faults), faults, options.faults);
     const asks = Random.stream(seed, STREAM.asks);
     const generated = generatePrograms(Random.stream(seed, STREAM.programs), stepRuntime);
-    const programs = addAsks(asks, generated, stepRuntime);
-    const trouble = Random.stream(seed, STREAM.trouble);
+    const crons = Random.stream(seed, STREAM.crons);
+    const asking = addAsks(asks, generated, stepRuntime, options.about === 'asks' ? 1 : undefined);
+    const programs = addCrons(crons, asking, stepRuntime, options.about === 'crons' ? 1 : undefined);
+    const chance = Random.stream(seed, STREAM.trouble);
+    this.#trouble = planTrouble(chance, programs);
+    this.#outages = planOutages(Random.stream(seed, STREAM.outages), period);
+    this.world.disturbance = lengthOf(this.#outages);
     this.#programs = new Map(programs.map((program) => [program.id, program]));
     this.#engine = new SimEngine(this.world, this.#faults, {
       programs: this.#programs,
       stepRuntime,
       retryInterval,
       queuesLast,
-      trouble: planTrouble(trouble, programs),
-      chance: trouble,
+      trouble: this.#trouble,
+      outages: this.#outages,
+      isDisturbed: () => this.#isDisturbed(),
+      chance,
       bug,
     });
     this.#senders = new Senders(this.world, () => this.#engine.front);
-    const events = [...planEvents(plan, plan.between(1, 5), period), ...planSignals(asks, programs, period)];
+    const planned = planEvents(plan, plan.between(1, 5), period);
+    const events = [...planned, ...planSignals(asks, programs, planned, period)];
     for (const event of events.slice(0, options.events)) this.#senders.plan(event);
     this.#planCancels(Random.stream(seed, STREAM.cancels), period);
+    if (programs.some((program) => program.crons.length > 0)) this.#planDeploys(crons);
   }
 
   async run(): Promise<void> {
@@ -151,8 +172,15 @@ class History {
     await this.#check();
   }
 
+  #isDisturbed(): boolean {
+    const { injected } = this.#faults;
+    // What is dropped from memory, or deployed over, takes with it what it was about to send: a sweep sends it.
+    if (this.#options.alwaysEvict === true || this.#isDeployed) return true;
+    return injected.size > 0 || this.#trouble !== null || lengthOf(this.#outages) > 0;
+  }
+
   close(): void {
-    this.#engine.waitsObjects.close();
+    this.#engine.close();
   }
 
   outcome(): Outcome {
@@ -177,8 +205,9 @@ class History {
   async #isAtRest(): Promise<boolean> {
     const { sweeper, db } = this.#engine;
     if (sweeper.idleSweeps < 2) return false;
-    if (!this.#faults.isHealed) {
-      this.#heal();
+    const isOut = this.world.now < endOf(this.#outages);
+    if (isOut || !this.#faults.isHealed) {
+      if (!isOut) this.#heal();
       sweeper.idleSweeps = 0;
       return false;
     }
@@ -196,6 +225,7 @@ class History {
       stepRuntime: this.#stepRuntime,
       sent: this.#senders.sent,
       cancelled: this.#cancelled,
+      isDisturbed: this.#isDisturbed(),
       meantToCancel: this.#meantToCancel,
     };
     await checkWorld(scene);
@@ -217,6 +247,35 @@ class History {
         life: this.world.outside,
       });
     }
+  }
+
+  #planDeploys(random: Random): void {
+    const { world } = this;
+    const arm = { life: world.outside };
+    world.schedule(EPOCH + random.between(0, HOUR), null, () => this.#arm(), arm);
+    if (!random.chance(0.5)) return;
+    const at = EPOCH + random.between(0, random.pick([HOUR, DAY, 2 * DAY]));
+    const deploy = () => {
+      const programs = reschedule(random, this.#programs.values());
+      world.note(() => `crons are now ${JSON.stringify(programs.flatMap(({ crons }) => crons))}`);
+      this.#isDeployed = true;
+      this.#engine.deploy(programs);
+      this.#arm();
+    };
+    world.schedule(at, 'a deployment', deploy, { life: world.outside });
+  }
+
+  /** What the platform does every minute; here until the schedules are known. */
+  #arm(): void {
+    const { world } = this;
+    const life = new Life('arm', world.process);
+    void within(life, () => this.#engine.arm()).then(
+      () => life.end(),
+      () => life.die(),
+    );
+    life.onDeath(() => {
+      world.schedule(world.now + MINUTE, null, () => this.#arm(), { life: world.outside });
+    });
   }
 
   async #cancel(random: Random): Promise<void> {

@@ -23,6 +23,8 @@ export interface Scene {
   programs: Map<string, Program>;
   stepRuntime: number;
   sent: Sent[];
+  /** Something went wrong on purpose. */
+  isDisturbed: boolean;
   /** Runs whose cancellation was confirmed. */
   cancelled: ReadonlySet<string>;
   /** Runs that somebody has tried to cancel. */
@@ -35,7 +37,9 @@ export async function checkWorld(scene: Scene): Promise<void> {
   const dead = await checkDead(world, engine, scene.programs);
   const { inside } = engine.db;
   const undispatched = await inside.undispatched(Infinity, 1_000);
-  for (const wait of engine.waitsObjects.left()) wrong(`${wait} is waited for at the end of all`);
+  engine.crons.check(scene.isDisturbed);
+  for (const { name, runId, key } of engine.waitsObjects.left())
+    wrong(`${name}: ${runId} ${key} is waited for at the end of all`);
   if (undispatched.length > 0) wrong(`${undispatched.length} events are not dispatched`);
   const open = await inside.runsToCheck(Infinity, 1_000);
   if (open.length > 0) wrong(`${open.length} runs are open in the index`);
@@ -48,7 +52,7 @@ export async function checkWorld(scene: Scene): Promise<void> {
   }
   for (const [key, sent] of posts) if (!dead.has(key)) checkSent(scene, key, sent, runs);
   const isGone = (key: string) => engine.lost.has(key) || dead.has(key);
-  const answers = await Answers.of(scene, started, dead);
+  const answers = await Answers.of(scene, started);
   answers.check();
   for (const object of started) {
     await checkRun(scene, object);

@@ -17,11 +17,12 @@ import type { RunConfig, RunState } from '../../src/run/state.ts';
 import { memoryJournal, noRows, type JournalRows } from '../fakes/journal.ts';
 import { Fault, type Faults } from './faults.ts';
 import { Life, never, within } from './life.ts';
+import type { Outage } from './outages.ts';
 import type { Program } from './programs.ts';
 import { Stand } from './stand.ts';
 import { play } from './user-code.ts';
 import { RunWatch } from './watch.ts';
-import type { World } from './world.ts';
+import type { Task, World } from './world.ts';
 
 const LATENCY = 4;
 const ALARM_LATE = { least: SECOND, most: 10 * MINUTE };
@@ -43,11 +44,23 @@ export class RunObject {
   readonly watch: RunWatch;
   incarnation: Incarnation | null = null;
   isAlarmRunning = false;
-  armedFor: number | null = null;
+  armed: { at: number; task: Task } | null = null;
 
   constructor(id: string, watch: RunWatch) {
     this.id = id;
     this.watch = watch;
+  }
+
+  get name(): string {
+    return this.id;
+  }
+
+  get isIdle(): boolean {
+    return this.incarnation?.busy === 0 && !this.incarnation.stand.isWaiting;
+  }
+
+  die(): void {
+    this.incarnation?.life.die();
   }
 }
 
@@ -59,10 +72,15 @@ export interface ObjectDeps {
   emit(event: StoredEvent): Promise<void>;
   send: EmbeddedDeps['send'];
   waits: OwnerDeps['waits'];
+  /** Whether a wait of this run is registered somewhere though nothing has gone wrong. */
+  hasLeftWaits(runId: string): boolean;
+  /** Runs are told of nothing. */
+  outage: Outage;
   log: Log;
   /** A fault that is put in on purpose, see bugs.ts. */
   apply?: typeof apply;
   forgetsAlarm?: (object: RunObject) => boolean;
+  answers?: (owner: RunOwner) => Pick<RunRpc, 'resume' | 'answer'>;
 }
 
 const noGate = () => Promise.reject(new Error('no function has flow control'));
@@ -92,13 +110,16 @@ export class RunObjects {
   /** What src/objects.ts finds behind a binding. */
   stub(runId: string): RunRpc {
     const call = <Result>(work: (owner: RunOwner) => Promise<Result>) => this.#call(runId, work);
+    const { answers = (owner) => owner, outage } = this.#deps;
+    const told: typeof call = (work) =>
+      outage.isAt(this.#world.now) ? Promise.reject(new Fault('the object is overloaded')) : call(work);
     return {
       start: (request) => call((owner) => owner.start(request)),
-      cancel: () => call((owner) => owner.cancel()),
+      cancel: () => told((owner) => owner.cancel()),
       read: () => call((owner) => owner.read()),
       trace: () => call((owner) => owner.trace()),
-      resume: (key, event) => call((owner) => owner.resume(key, event)),
-      answer: (key, answer) => call((owner) => owner.answer(key, answer)),
+      resume: (key, event) => told((owner) => answers(owner).resume(key, event)),
+      answer: (key, answer) => told((owner) => answers(owner).answer(key, answer)),
       grant: (granted) => call((owner) => owner.grant(granted)),
       awaits: (key) => call((owner) => owner.awaits(key)),
       check: () => call((owner) => owner.check()),
@@ -256,7 +277,9 @@ export class RunObjects {
           throw error;
         }
         if (this.#deps.forgetsAlarm?.(object)) rows.alarm = alarmBefore;
+        const wasOpen = watch.ended === null;
         watch.committed(executing(object.incarnation?.owner.state ?? null), rows.alarm);
+        if (wasOpen && watch.ended !== null) this.#checkDropped(object);
         this.#arm(object);
         if (faults.strikes('object crashes after a commit')) life.die();
       },
@@ -279,21 +302,33 @@ export class RunObjects {
     };
   }
 
+  /** Nothing is left of its waits, unless a call was lost: then they stay until somebody comes for them. */
+  #checkDropped({ id }: RunObject): void {
+    const check = () => {
+      if (this.#deps.hasLeftWaits(id)) this.#world.violated(`${id} has ended and still waits for events`);
+    };
+    const { outside, now } = this.#world;
+    this.#world.schedule(now + MINUTE, null, check, { life: outside, isBackground: true });
+  }
+
   #arm(object: RunObject): void {
     const { alarm } = object.rows;
-    if (alarm === null || alarm === object.armedFor) return;
-    object.armedFor = alarm;
+    const { armed } = object;
+    // One that was set to another time goes off for nothing, in a year maybe: no history waits for that.
+    if (armed !== null) armed.task.isBackground = armed.at !== alarm;
+    if (alarm === null || alarm === armed?.at) return;
     const late = this.#faults.strikes('alarm late')
       ? this.#faults.between(ALARM_LATE.least, ALARM_LATE.most)
       : 0;
     const fire = () => void this.#fire(object, alarm);
     this.#world.disturbance += late;
-    this.#world.schedule(alarm + late, null, fire, { life: this.#world.outside });
+    const task = this.#world.schedule(alarm + late, null, fire, { life: this.#world.outside });
+    object.armed = { at: alarm, task };
   }
 
   /** One alarm at a time; one that was lost under its object goes off again. */
   async #fire(object: RunObject, alarm: number): Promise<void> {
-    if (object.armedFor === alarm) object.armedFor = null;
+    if (object.armed?.at === alarm) object.armed = null;
     if (object.rows.alarm !== alarm || object.isAlarmRunning) return;
     const incarnation = this.#wake(object);
     this.#world.note(() => `${object.id} alarm`);

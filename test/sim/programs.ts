@@ -62,10 +62,17 @@ export type Node =
   /** So many turns of the microtask queue. */
   | { kind: 'tick'; key: string; turns: number };
 
+interface CronTrigger {
+  cron: string;
+  jitter?: string;
+}
+
 export interface Program {
   id: string;
   /** Event names that it listens to. */
   triggers: string[];
+  /** Schedules. */
+  crons: CronTrigger[];
   maxAttempts: number;
   nodes: Node[];
   /** By an event with this `n` in its data, so long after the start. */
@@ -74,10 +81,13 @@ export interface Program {
 
 export const CHILD = 'sim/child';
 /** What runs wait for, and what cancels them. */
-export const SIGNALS = ['sim/signal', 'sim/stop'] as const;
+const SIGNALS = ['sim/signal', 'sim/stop'] as const;
 /** How many values `n` has. */
-export const KINDS = 3;
+export const KINDS = 2;
+/** How long is waited for them. */
+const TIMEOUTS = [0, 5, SECOND, MINUTE, HOUR, 3 * DAY];
 export const NAMES = ['sim/a', 'sim/b.one', 'sim/b.two'];
+const PLAIN = { crons: [], cancelOn: null };
 const TRIGGERS = [['sim/a'], ['sim/b.*'], ['sim/b.one', 'sim/a'], ['sim/*']];
 
 export function generatePrograms(random: Random, stepRuntime: number): Program[] {
@@ -86,29 +96,31 @@ export function generatePrograms(random: Random, stepRuntime: number): Program[]
     const nodes = new Generator(random, maxAttempts, stepRuntime).top();
     // `sim/*` would listen to what functions send, its own function included.
     const triggers = random.pick(TRIGGERS).flatMap((name) => (name === 'sim/*' ? NAMES : [name]));
-    return { id: `app-f${index}`, triggers, maxAttempts, nodes, cancelOn: null };
+    return { ...PLAIN, id: `app-f${index}`, triggers, maxAttempts, nodes };
   });
   const child = new Generator(random, 2, stepRuntime);
   const nodes = [child.step()];
-  return [...programs, { id: 'app-child', triggers: [CHILD], maxAttempts: 2, nodes, cancelOn: null }];
+  return [...programs, { ...PLAIN, id: 'app-child', triggers: [CHILD], maxAttempts: 2, nodes }];
 }
 
 /** In some histories runs ask of others: functions to run, events to come, events that cancel them; and somebody listens to their ends. */
-export function addAsks(random: Random, programs: Program[], stepRuntime: number): Program[] {
-  if (!random.chance(0.35)) return programs;
+export function addAsks(random: Random, programs: Program[], stepRuntime: number, odds = 0.6): Program[] {
+  if (!random.chance(odds)) return programs;
   const ids = programs.map(({ id }) => id);
   for (const [index, program] of programs.entries()) {
     if (program.id === 'app-child') continue;
     // Only those that come later, or none would ever end.
-    const callable = [...ids.slice(index + 1), 'app-nobody'];
-    for (let count = random.between(0, 2); count > 0; count--) {
+    const callable = [...ids.slice(index + 1), 'app-child', 'app-nobody'];
+    // Much of what happens before they are asked would keep many from being asked at all.
+    if (random.chance(0.6)) program.nodes = [new Generator(random, program.maxAttempts, stepRuntime).step()];
+    for (let count = random.between(1, 4); count > 0; count--) {
       const place = random.pick(places(program.nodes));
-      const ask = random.chance(0.5) ? invoke(random, `i${count}`, callable) : wait(random, `w${count}`);
+      const ask = random.chance(0.4) ? invoke(random, `i${count}`, callable) : wait(random, `w${count}`);
       place.splice(random.between(0, place.length), 0, ask);
     }
-    if (random.chance(0.25)) {
+    if (random.chance(0.6)) {
       const timeout = random.pick([MINUTE, HOUR, 3 * DAY]);
-      program.cancelOn = { event: 'sim/stop', n: random.between(0, KINDS - 1), timeout };
+      program.cancelOn = { event: SIGNALS[1], n: random.between(0, KINDS - 1), timeout };
     }
   }
   if (random.chance(0.75)) return programs;
@@ -116,7 +128,43 @@ export function addAsks(random: Random, programs: Program[], stepRuntime: number
   // It sends nothing and invokes nobody, or the ends of those would keep it going for ever.
   const ends = new Generator(random, 2, stepRuntime);
   const nodes = [ends.step(), ends.step()];
-  return [...programs, { id: 'app-ends', triggers, maxAttempts: 2, nodes, cancelOn: null }];
+  return [...programs, { ...PLAIN, id: 'app-ends', triggers, maxAttempts: 2, nodes }];
+}
+
+/** Some ticks of the history's first days each, then none for a year: a history comes to rest. */
+const SCHEDULES = [
+  '0 * 1 1 *',
+  '*/10 0-2 1 1 *',
+  '*/5 4 1 1 *',
+  '*/2 1 1 1 *',
+  '30 */4 1-3 1 *',
+  'TZ=Europe/Paris 0 */3 1-2 1 *',
+];
+
+function schedules(random: Random): CronTrigger[] {
+  return Array.from({ length: random.between(1, 2) }, () => {
+    const cron = random.pick(SCHEDULES);
+    return random.chance(0.6) ? { cron } : { cron, jitter: random.pick(['20s', '90s', '5m']) };
+  });
+}
+
+/** In some histories functions run by the clock. */
+export function addCrons(random: Random, programs: Program[], stepRuntime: number, odds = 0.2): Program[] {
+  if (!random.chance(odds)) return programs;
+  const timed = Array.from({ length: random.between(1, 2) }, (_, n) => {
+    const nodes = [new Generator(random, 2, stepRuntime).step()];
+    return { ...PLAIN, id: `app-cron${n}`, triggers: [], crons: schedules(random), maxAttempts: 2, nodes };
+  });
+  return [...programs, ...timed];
+}
+
+/** The same functions with other schedules, or without. */
+export function reschedule(random: Random, programs: Iterable<Program>): Program[] {
+  return [...programs].map((program) => {
+    if (program.crons.length === 0 || random.chance(0.4)) return program;
+    const kept = random.chance(0.5) ? program.crons.slice(0, 1) : [];
+    return { ...program, crons: random.chance(0.25) ? [] : [...kept, ...schedules(random)] };
+  });
 }
 
 /** Every sequence of a program. */
@@ -139,15 +187,15 @@ export function nodesOf({ nodes }: Program): ReadonlyMap<string, Node> {
 }
 
 function invoke(random: Random, key: string, callable: string[]): Node {
-  const timeout = random.chance(0.3) ? random.pick([SECOND, MINUTE, HOUR]) : null;
+  const timeout = random.chance(0.25) ? random.pick([SECOND, MINUTE, HOUR, 3 * DAY]) : null;
   return { kind: 'invoke', key, functionId: random.pick(callable), timeout };
 }
 
 function wait(random: Random, key: string): Node {
   const n = random.chance(0.7) ? random.between(0, KINDS - 1) : null;
-  const timeout = random.pick([0, 5, SECOND, MINUTE, HOUR, 3 * DAY]);
+  const timeout = random.pick(TIMEOUTS);
   const lookBack = random.pick(['run', 'run', 0, MINUTE, 3 * HOUR] as const);
-  return { kind: 'wait', key, event: random.chance(0.8) ? 'sim/signal' : 'sim/stop', n, timeout, lookBack };
+  return { kind: 'wait', key, event: random.chance(0.8) ? SIGNALS[0] : SIGNALS[1], n, timeout, lookBack };
 }
 
 class Generator {

@@ -6,6 +6,7 @@ import type { Message } from '../../src/dispatch/delivery.ts';
 import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import { Fault, type Faults } from './faults.ts';
 import { Life, within } from './life.ts';
+import type { Outage } from './outages.ts';
 import type { World } from './world.ts';
 
 const LATENCY = 5;
@@ -31,6 +32,8 @@ export class SimQueue<Body> implements Sender<Body> {
   readonly #world: World;
   readonly #faults: Faults;
   readonly #consume: (messages: readonly Message[]) => Promise<void>;
+  /** It takes messages and delivers none. */
+  readonly #outage: Outage | undefined;
   #waiting: Kept[] = [];
   readonly #underWay = new Set<Kept>();
   #batches = 0;
@@ -40,11 +43,13 @@ export class SimQueue<Body> implements Sender<Body> {
     world: World,
     faults: Faults,
     consume: (messages: readonly Message[]) => Promise<void>,
+    outage?: Outage,
   ) {
     this.#name = name;
     this.#world = world;
     this.#faults = faults;
     this.#consume = consume;
+    this.#outage = outage;
   }
 
   async send(messages: Body[]): Promise<void> {
@@ -86,6 +91,7 @@ export class SimQueue<Body> implements Sender<Body> {
     const { now, random } = this.#world;
     const ready = this.#waiting.filter((kept) => kept.at <= now);
     if (ready.length === 0 || this.#batches >= CONCURRENCY) return;
+    if (this.#outage?.isAt(now)) return this.#wake(this.#outage.to);
     const batch: Kept[] = [];
     const size = random.between(1, Math.min(ready.length, 100));
     while (batch.length < size) batch.push(...ready.splice(random.between(0, ready.length - 1), 1));

@@ -5,11 +5,17 @@ import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { Fault } from './faults.ts';
 import { Life, within } from './life.ts';
 import { untilDeath } from './objects.ts';
-import { KINDS, NAMES, SIGNALS, type Program } from './programs.ts';
+import { KINDS, NAMES, nodesOf, type Program } from './programs.ts';
 import type { Random } from './random.ts';
 import { EPOCH, type World } from './world.ts';
 
 export const ENV = 'prod';
+/** Before and after the moment at which a run begins, or its time to wait is over. */
+const AROUND: [number, number][] = [
+  [-20, 50],
+  [0, SECOND],
+  [-3 * SECOND, 0],
+];
 
 /** One event of the history. Those with the same `id` are one event for the engine. */
 export interface PlannedEvent {
@@ -48,19 +54,45 @@ export function planEvents(random: Random, count: number, period: number): Plann
   });
 }
 
-/** What functions wait for, and are cancelled by: at any moment, whether somebody waits or not. */
-export function planSignals(random: Random, programs: readonly Program[], period: number): PlannedEvent[] {
-  const isWanted = SIGNALS.some((name) => JSON.stringify(programs).includes(name));
-  return Array.from({ length: isWanted ? random.between(0, 6) : 0 }, (_, index) => ({
+/**
+ * What functions wait for, and are cancelled by: at any moment, whether somebody waits or not, and mostly when a run begins or its time
+ * to wait is over. @param events what starts runs.
+ */
+export function planSignals(
+  random: Random,
+  programs: readonly Program[],
+  events: readonly PlannedEvent[],
+  period: number,
+): PlannedEvent[] {
+  const wanted = programs.flatMap(wantedBy);
+  if (wanted.length === 0) return [];
+  const somewhen = () => EPOCH + random.between(0, random.pick([period, HOUR, 3 * DAY]));
+  const close = (timeout: number) =>
+    random.pick(events).at + random.pick([0, timeout]) + random.between(...random.pick(AROUND));
+  const signal = ({ event, n, timeout }: Wanted) => ({
+    name: event,
+    n: n === null || random.chance(0.2) ? random.between(0, KINDS - 1) : n,
+    at: random.chance(0.3) ? somewhen() : Math.max(close(timeout), EPOCH),
+  });
+  return Array.from({ length: random.between(0, 10) }, (_, index) => ({
+    ...signal(random.pick(wanted)),
     key: `signal-${index}`,
-    at: EPOCH + random.between(0, random.pick([period, period, HOUR, 3 * DAY])),
-    name: random.chance(0.75) ? SIGNALS[0] : SIGNALS[1],
-    n: random.between(0, KINDS - 1),
     id: null,
     seed: btoa(String.fromCharCode(...random.bytes(10))),
     ts: null,
     isLarge: random.chance(0.04),
   }));
+}
+
+interface Wanted {
+  event: string;
+  n: number | null;
+  timeout: number;
+}
+
+function wantedBy(program: Program): Wanted[] {
+  const waits = [...nodesOf(program).values()].filter((node) => node.kind === 'wait');
+  return program.cancelOn === null ? waits : [...waits, program.cancelOn, program.cancelOn];
 }
 
 export class Senders {

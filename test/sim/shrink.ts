@@ -6,6 +6,7 @@ export interface Failure {
   outcome: Outcome;
 }
 
+const RUN_IDS = /\b01[0-9A-HJKMNP-TV-Z]{24}\b/g;
 const BOUNDS = ['faults', 'events', 'cancels'] as const;
 
 export async function shrink(options: Options): Promise<Failure> {
@@ -26,7 +27,7 @@ export async function shrink(options: Options): Promise<Failure> {
 }
 
 /** What to type to see it again. */
-export function command({ seed, alwaysEvict, faults, events, cancels }: Options): string {
+export function command({ seed, alwaysEvict, about, faults, events, cancels }: Options): string {
   const bounds = Object.entries({ faults, events, cancels }).flatMap(([name, most]) =>
     most === undefined ? [] : [`--${name} ${most}`],
   );
@@ -34,8 +35,21 @@ export function command({ seed, alwaysEvict, faults, events, cancels }: Options)
     'npm run sim --',
     `--seed ${seed}`,
     ...(alwaysEvict === true ? ['--always-evict'] : []),
+    ...(about === undefined ? [] : [`--about ${about}`]),
     ...bounds,
   ].join(' ');
+}
+
+/** Of the log only what is about the runs that something is wrong with, and what is about none. */
+export function story({ options, outcome }: Failure): string {
+  const named = new Set(outcome.violations.join(' ').match(RUN_IDS));
+  const isTold = (line: string) => {
+    const ids = line.match(RUN_IDS) ?? [];
+    return ids.length === 0 || ids.some((id) => named.has(id));
+  };
+  const log = named.size === 0 ? outcome.log : outcome.log.filter(isTold);
+  const left = outcome.log.length - log.length;
+  return report({ options, outcome: { ...outcome, log: [...log, `(and ${left} lines about other runs)`] } });
 }
 
 export function report({ options, outcome }: Failure): string {

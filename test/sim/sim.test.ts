@@ -2,11 +2,11 @@
 import { expect, test } from 'vitest';
 import { bugs, type Bug } from './bugs.ts';
 import { simulate, type Options } from './history.ts';
-import { command, report, shrink } from './shrink.ts';
+import { command, shrink, story } from './shrink.ts';
 
-const SEEDS = 600;
+const SEEDS = 250;
 /** Each bug is found within so many seeds. */
-const BOUND = 100;
+const BOUND = 200;
 
 /** The first of the seeds that fails. */
 async function firstFailure(seeds: number, options: Omit<Options, 'seed'>): Promise<number | null> {
@@ -18,7 +18,7 @@ async function firstFailure(seeds: number, options: Omit<Options, 'seed'>): Prom
 }
 
 async function explain(seed: number | null, options: Omit<Options, 'seed'>): Promise<string> {
-  return seed === null ? 'all hold' : report(await shrink({ ...options, seed }));
+  return seed === null ? 'all hold' : story(await shrink({ ...options, seed }));
 }
 
 test.each([
@@ -42,14 +42,25 @@ test.each([
   { seed: 571 },
   // The handler was given up because others did not answer the engine.
   { seed: 2_734 },
+  // What was asked for was forgotten when a restarted run had another answer before its alarm.
+  { seed: 402_436 },
+  // A wait that was swept up under a run that came for it after a day.
+  { seed: 201_463 },
+  // A run was given up as lost while the waits did not answer; while its start lay ahead.
+  { seed: 147, alwaysEvict: true },
+  { seed: 122, alwaysEvict: true },
+  // A race between steps that a replay had passed over went to another one.
+  { seed: 612_366 },
+  // What a run that ended at once had dropped was asked for afterwards.
+  { seed: 1_163 },
   // A wait that was out of time before it was registered missed what had come before.
   { seed: 1_844 },
 ])('$seed holds again', async (options) => {
   expect((await simulate(options)).violations).toEqual([]);
 });
 
-test('a seed repeats its history exactly', async () => {
-  for (let seed = 1; seed <= 40; seed++) {
+test('a seed repeats its history exactly', { timeout: 60_000 }, async () => {
+  for (let seed = 1; seed <= 25; seed++) {
     const first = await simulate({ seed, isLogged: true });
     const second = await simulate({ seed, isLogged: true });
     expect(second.log).toEqual(first.log);
@@ -61,9 +72,9 @@ test.each(Object.entries<Bug>(bugs))(
   'finds the bug "%s", and nothing without it',
   { timeout: 60_000 },
   async (_, bug) => {
-    const seed = await firstFailure(BOUND, { bug });
+    const seed = await firstFailure(BOUND, { ...bug.shows, bug });
     expect(seed).not.toBeNull();
-    const options = { seed: seed ?? 0 };
+    const options = { ...bug.shows, seed: seed ?? 0 };
     expect((await simulate(options)).violations).toEqual([]);
   },
 );

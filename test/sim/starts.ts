@@ -11,14 +11,14 @@ import type { World } from './world.ts';
 const LATENCY = 20;
 
 /** How often a start fails, and how often such a start has worked in truth. */
-interface Trouble {
+export interface Trouble {
   functionId: string;
   fails: number;
   worked: number;
 }
 
 export function planTrouble(random: Random, programs: readonly Program[]): Trouble | null {
-  if (!random.chance(0.08)) return null;
+  if (!random.chance(0.2)) return null;
   const { id: functionId } = random.pick(programs);
   return { functionId, fails: random.pick([1, 0.9, 0.7]), worked: random.pick([0, 0, 0.2]) };
 }

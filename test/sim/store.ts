@@ -3,9 +3,11 @@ import type { Arrival, EventRecord, Settlement, Store } from '../../src/ports.ts
 import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import { memoryStore } from '../fakes/store.ts';
 import { FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
+import { tickName } from './cron-watch.ts';
 import { Fault, type Faults } from './faults.ts';
 import type { World } from './world.ts';
 
+const TICK = 'inngest/scheduled.timer';
 const LATENCY = 8;
 const STALL = { least: SECOND, most: MINUTE };
 const OUTAGE = { least: 5 * SECOND, most: 20 * MINUTE };
@@ -77,7 +79,8 @@ export async function allEvents(store: Store, env: string): Promise<EventRecord[
   return (await Promise.all(lists)).flat();
 }
 
-/** Every event of a history carries its name in its data; those of the engine say which run they are about. */
-export function keyOf({ name, data }: Pick<StoredEvent, 'name' | 'data'>): string {
+/** Every event of a history carries its name in its data; those of the engine say which tick or which run they are about. */
+export function keyOf({ name, data, ts, target }: StoredEvent): string {
+  if (name === TICK) return tickName(target?.functionId ?? '', ts);
   return typeof data['key'] === 'string' ? data['key'] : `${name} of ${JSON.stringify(data['run_id'])}`;
 }

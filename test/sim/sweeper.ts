@@ -39,7 +39,6 @@ export class SimSweeper implements SweeperRpc {
     this.#next(AFTER_TROUBLE);
     void within(life, async () => {
       const idle = this.#world.nextAt() === null;
-      if (!idle) this.#world.note(() => 'sweep');
       const { nextIn } = await sweep(this.#deps());
       life.end();
       this.idleSweeps = idle ? this.idleSweeps + 1 : 0;

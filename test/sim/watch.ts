@@ -27,6 +27,8 @@ export class RunWatch {
   onFailure: (key: string) => void = () => undefined;
   /** Steps that had been told to run when the run was cancelled: their code may still be on its way. */
   #allowed = new Set<string>();
+  /** Before what is being committed. */
+  #wasCancelled = false;
   #pending: Changes[] = [];
   /** What waits for its time: steps by their keys, and the handler. */
   readonly #due = new Map<string, number>();
@@ -47,10 +49,10 @@ export class RunWatch {
 
   /** @param executing the steps that user code has been told to run. @param alarm as it is set now. */
   committed(executing: ReadonlySet<string>, alarm: number | null): void {
-    const wasCancelled = this.cancelledAt !== null;
+    this.#wasCancelled = this.cancelledAt !== null;
     for (const changes of this.#pending) this.#take(changes);
     this.#pending = [];
-    if (this.cancelledAt !== null && !wasCancelled) this.#allowed = new Set(executing);
+    if (this.cancelledAt !== null && !this.#wasCancelled) this.#allowed = new Set(executing);
     if (this.ended === null && this.program !== null) this.#checkAlarm(executing, alarm ?? Infinity);
   }
 
@@ -117,6 +119,8 @@ export class RunWatch {
   }
 
   #takeStep({ step, data }: NonNullable<Changes['step']>): void {
+    if (this.#wasCancelled && step.op !== 'StepRun' && !this.failures.has(step.name))
+      this.#violated(`(5) step ${step.name} is planned after the cancellation`);
     const before = this.settled.get(step.name);
     if (before !== undefined) {
       const same =

@@ -11,7 +11,7 @@ import type { Random } from './random.ts';
 
 export const EPOCH = Date.UTC(2030, 0, 1);
 
-interface Task {
+export interface Task {
   at: number;
   order: number;
   /** For the log; null for what is not worth a line. */

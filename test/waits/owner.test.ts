@@ -245,6 +245,16 @@ describe('the end of a wait', () => {
     expect(world.count('wait')).toBe(0);
   });
 
+  it('is not swept up under a run that comes late, and gets what came in time (WE-12)', async () => {
+    const world = new WaitsWorld();
+    await world.owner.listen([waitFor('a')]);
+    world.store(event(1, START + 5, { id: 'a' }));
+    world.advance(5 * DAY);
+    await world.owner.listen([waitFor('a')]);
+    await world.fireAlarm();
+    expect(await world.owner.expire('RUN-a', 'a')).toMatchObject({ internalId: event(1, 0).internalId });
+  });
+
   it('is swept up a day after the deadline when the run never came', async () => {
     const world = new WaitsWorld();
     await world.owner.listen([waitFor('a'), waitFor('b', { until: START + 3 * DAY })]);
