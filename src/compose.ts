@@ -16,6 +16,7 @@ import type { DeadMessage, EventsMessage } from './protocol/message.ts';
 import type {
   AppNetwork,
   Apps,
+  Cancellations,
   Clock,
   Crons,
   Entropy,
@@ -37,6 +38,7 @@ import type {
 } from './ports.ts';
 import { createRegistry } from './registry/registry.ts';
 import { d1Apps } from './store/apps.ts';
+import { d1Cancellations } from './store/cancellations.ts';
 import { d1Store } from './store/d1.ts';
 
 export interface Parts {
@@ -45,6 +47,7 @@ export interface Parts {
   environment: string;
   store: Store;
   apps: Apps;
+  cancellations: Cancellations;
   functions: Registry;
   /** For every call of an app. */
   network: AppNetwork;
@@ -88,6 +91,7 @@ export function compose(env: Env, configs: readonly FunctionConfig[], overrides:
     environment: own.environment,
     store: d1Store(env.DB, { retention: config.retentionDays * DAY }),
     apps,
+    cancellations: d1Cancellations(env.DB),
     functions: createRegistry(apps, own, clock),
     events: queueSender(env.EVENTS),
     dead: queueSender(env.DEAD),

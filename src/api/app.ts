@@ -4,18 +4,23 @@
  */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { authorizeBearer, NO_BRANCH } from '../keys/access.ts';
+import { Refusal } from '../ingest/refusal.ts';
 import { failure } from './answer.ts';
 import { appRoutes } from './apps.ts';
+import { cancellationRoutes } from './cancellations.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { devRoutes } from './dev.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flow.ts';
+import { gqlRoutes } from './gql.ts';
 import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
 import { registerRoutes } from './register.ts';
 import { remoteRoutes } from './remote.ts';
 import { runRoutes } from './runs.ts';
 import { signalRoutes } from './signals.ts';
+import { telemetryRoutes } from './telemetry.ts';
+import { v2Routes } from './v2.ts';
 
 export function api(deps: ApiDeps): Hono<ApiEnv> {
   const { dev } = deps.keys;
@@ -30,11 +35,16 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', appRoutes(deps));
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
+  app.route('/', cancellationRoutes(deps));
+  app.route('/', gqlRoutes(deps));
+  app.route('/', telemetryRoutes());
+  for (const base of ['/v2', '/api/v2']) app.route(base, v2Routes(deps));
   app.route('/', signalRoutes(deps));
   app.route('/', remoteRoutes(deps));
   app.route('/', flowRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
+    if (error instanceof Refusal) return failure(c, error.status, error.message);
     deps.log.error('api: a request failed', { method: c.req.method, error });
     return c.json({ error: 'internal error', status: 500 }, 500);
   });

@@ -3,13 +3,29 @@ import type { Context } from 'hono';
 import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
 import type { SyncDeps } from '../registry/sync.ts';
-import type { Clock, Entropy, Gates, Log, RemoteRuns, Runs, Seal, Signals, Store } from '../ports.ts';
+import type {
+  Cancellations,
+  Clock,
+  Entropy,
+  Gates,
+  Log,
+  RemoteRuns,
+  Runs,
+  Seal,
+  Signals,
+  Store,
+  Sweeps,
+} from '../ports.ts';
 
 export interface ApiDeps extends SyncDeps {
   keys: KeyConfig;
   intake: IntakeDeps;
   store: Store;
-  runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
+  runs: Pick<Runs, 'read' | 'trace'>;
+  /** By its id, also one that has not been started yet (src/dispatch/cancel.ts). */
+  cancelRun: (env: string, runId: string) => Promise<'cancelled' | 'ended' | 'unknown'>;
+  cancellations: Cancellations;
+  sweeps: Sweeps;
   signals: Pick<Signals, 'send'>;
   remoteRuns: RemoteRuns;
   gates: Pick<Gates, 'lines' | 'change'>;

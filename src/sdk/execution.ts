@@ -90,8 +90,8 @@ export interface ExecutionHooks {
   stepEnded(result: Result, step: RunStep, isLast: boolean): Soon<Result>;
   /** The handler has returned or thrown. */
   ended(result: Result): Soon<Result>;
-  /** The handler waits, maybe for a long time. Never throws. */
-  rest(): void;
+  /** The handler waits, maybe for a long time. Never throws or rejects. */
+  rest(): Soon<void>;
 }
 
 /** Which run is entered, and what is around it. */
@@ -151,8 +151,13 @@ export class Execution {
   }
 
   /** The run is parked: whatever the handler waits for may take long. It goes on where it is if it is still there then. */
-  rest(): void {
-    if (!this.#stopped) this.#entry?.hooks.rest();
+  rest(): Soon<void> {
+    return this.#stopped ? undefined : this.#entry?.hooks.rest();
+  }
+
+  /** Stored outcomes are still being given to the handler, which may come to further steps. */
+  get isReplaying(): boolean {
+    return this.#inTurn || this.#skipScheduled || this.#hasSettledPending();
   }
 
   /** The handler is not continued any more: its promises stay open for ever. */

@@ -95,16 +95,16 @@ export class EntryHooks implements ExecutionHooks {
     );
   }
 
-  rest(): void {
-    if (this.#phase.is !== 'executing') return;
+  rest(): Soon<void> {
+    if (this.#phase.is !== 'executing') return undefined;
     this.#phase = { is: 'resting' };
     const failed = (thrown: unknown) =>
       this.#plain.error('middleware failed before the run came to rest', thrown);
     try {
       const done = after(this.#call('afterExecution', 'last first'), () => this.#respond());
-      if (isPromise(done)) done.then(undefined, failed);
+      return isPromise(done) ? done.then(undefined, failed) : done;
     } catch (thrown) {
-      failed(thrown);
+      return failed(thrown);
     }
   }
 

@@ -2,9 +2,10 @@
 import { api } from '../../src/api/app.ts';
 import type { ApiDeps } from '../../src/api/deps.ts';
 import { appNetwork } from '../../src/call/network.ts';
+import { cancelRun } from '../../src/dispatch/cancel.ts';
 import { environment } from '../../src/keys/access.ts';
 import { signatures } from '../../src/keys/sign.ts';
-import type { Crons, Gates, LineOwner, Signals } from '../../src/ports.ts';
+import type { Crons, Gates, LineOwner, Signals, Sweeps } from '../../src/ports.ts';
 import type { RunView } from '../../src/protocol/run.ts';
 import type { SentSignal } from '../../src/protocol/signal.ts';
 import type { LimitChange, LimitChoice, LineState } from '../../src/protocol/slot.ts';
@@ -35,9 +36,21 @@ class MemorySignals implements Pick<Signals, 'send'> {
   }
 }
 
+/** How often a sweep was made sure of. */
+class MemorySweeps implements Sweeps {
+  armed = 0;
+  async arm(): Promise<void> {
+    this.armed++;
+  }
+}
+
 export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
   const dev = keys.dev === true;
-  const base = { ...dispatchWorld(undefined, {}, environment({ dev })), signals: new MemorySignals() };
+  const base = {
+    ...dispatchWorld(undefined, {}, environment({ dev })),
+    signals: new MemorySignals(),
+    sweeps: new MemorySweeps(),
+  };
   const crons = new MemoryCrons();
   const gates = new RecordedGates();
   /** What the apps answer. */
@@ -56,6 +69,7 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     gates,
     network,
     keys: all,
+    cancelRun: (env, runId) => cancelRun(base, env, runId),
     remoteRuns: { checkpoint: async () => null, snapshot: async () => null },
     version: '1.2.3',
     environment: environment(all),
