@@ -93,7 +93,7 @@ describe('set A, of the Python SDK', () => {
     });
   });
 
-  test('its steps, and what each has put out', async () => {
+  test('its steps, and what each has put out, the code after the last one too (RN-10)', async () => {
     const w = await ended();
     const { run } = await w.ask(
       'query GetHistory($run_id: String!) { run(runID: $run_id) { trace { childrenSpans { name outputID } } } }',

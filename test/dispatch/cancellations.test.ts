@@ -63,7 +63,7 @@ test('cancels the open runs of the one function, queued in the range (BC-6, BC-7
   expect(await state(w)).toMatchObject({ matched: 1, cancelled: 1 });
 });
 
-test('only true of the expression cancels, and what has no value does not; `user` can be read (BC-5)', async () => {
+test('only true of the expression cancels, and what has no value does not; `user` can be read (BC-5, EX-9)', async () => {
   const w = dispatchWorld();
   const wanted = await aRun(w, 1, {}, { data: { n: 5 } });
   await aRun(w, 2, {}, { data: { n: 4 } });
