@@ -26,6 +26,7 @@ export class EntryHooks implements ExecutionHooks {
   #phase: Phase = { is: 'replaying' };
   /** Steps that had an outcome when the entry began, and that the handler has not been given yet. */
   #replaying = new Map<string, Memo | null>();
+  #hasOvertaken = false;
   #readStored: ((memo: Memo) => Soon<Memo>) | null = null;
 
   constructor(logger: Logger) {
@@ -93,6 +94,19 @@ export class EntryHooks implements ExecutionHooks {
         ),
       ),
     );
+  }
+
+  /** Once an entry: one change of the code moves many steps (VR-1, VR-3). */
+  overtook(name: string): void {
+    if (this.#hasOvertaken) return;
+    this.#hasOvertaken = true;
+    try {
+      this.#plain.warn(
+        `step "${name}" goes on before steps that had finished earlier: the order of steps has changed`,
+      );
+    } catch {
+      // A logger that fails stops no run.
+    }
   }
 
   rest(): Soon<void> {
