@@ -2,7 +2,7 @@
 import type { ObjectStorage } from '../../durable-objects/storage.ts';
 import { hashUlid } from '../../src/lib/hash.ts';
 import { HOUR } from '../../src/lib/time.ts';
-import type { Runs, Store, Waiters, Waits } from '../../src/ports.ts';
+import type { Gates, Runs, StartGates, Store, Waiters, Waits } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { WaitsRpc } from '../../src/protocol/rpc.ts';
 import type { Wait } from '../../src/protocol/wait.ts';
@@ -31,6 +31,11 @@ export interface Bug {
   listens?: (owner: WaitsRpc, waits: Wait[]) => Promise<void>;
   /** An object of waits begins with what is on its disk. */
   waitsWake?: (disk: WaitsDisk) => void;
+  /** The gates as runs and dispatch see them. */
+  gates?: (gates: Gates & StartGates) => Partial<Gates & StartGates>;
+  gateStorage?: (storage: ObjectStorage) => ObjectStorage;
+  /** A gate begins with what is on its disk. */
+  gateWakes?: (disk: WaitsDisk) => void;
   cronStorage?: (storage: ObjectStorage) => ObjectStorage;
   cronAccept?: (accept: Accept) => Accept;
 }
@@ -38,6 +43,7 @@ export interface Bug {
 export const NO_BUG: Bug = {};
 
 const ASKS = { about: 'asks' } as const;
+const FLOW = { about: 'flow' } as const;
 const CRONS = { about: 'crons' } as const;
 
 let made = 0;
@@ -65,6 +71,16 @@ function outside(table: string) {
       },
     };
   };
+}
+
+/** Such statements are left out. */
+function without(words: string) {
+  return (storage: ObjectStorage): ObjectStorage => ({
+    ...storage,
+    write: (statement, ...values) => {
+      if (!statement.includes(words)) storage.write(statement, ...values);
+    },
+  });
 }
 
 export const bugs = {
@@ -245,13 +261,41 @@ export const bugs = {
       },
     }),
   },
-  'skipped ticks are not listed': {
-    shows: CRONS,
-    cronStorage: (storage) => ({
-      ...storage,
-      write: (statement, ...values) => {
-        if (!statement.includes('INTO skipped ')) storage.write(statement, ...values);
+  'a lease is not given back': { shows: FLOW, gates: () => ({ release: async () => undefined }) },
+  'a lease is not renewed': {
+    shows: FLOW,
+    gates: ({ acquire }) => {
+      const granted = new Set<string>();
+      return {
+        acquire: async (ask) => {
+          const name = `${ask.runId} ${ask.limit.policy} ${ask.limit.n} ${ask.turn}`;
+          if (granted.has(name)) return { is: 'granted' };
+          const answer = await acquire(ask);
+          if (answer.is === 'granted') granted.add(name);
+          return answer;
+        },
+      };
+    },
+  },
+  'a grant is lost at a restart': {
+    shows: { ...FLOW, alwaysEvict: true },
+    gateWakes: ({ database }) => {
+      const exists = database.prepare("SELECT 1 FROM sqlite_master WHERE name = 'lease'").get();
+      if (exists !== undefined) database.exec('DELETE FROM lease WHERE told = 0');
+    },
+  },
+  'of two limits one is enough': {
+    shows: FLOW,
+    gates: ({ acquire }) => ({
+      acquire: async (ask) => {
+        const answer = await acquire(ask);
+        return answer.is === 'full' ? { is: 'granted' } : answer;
       },
     }),
+  },
+  "the throttle's time is not stored": { shows: FLOW, gateStorage: without('INTO rate ') },
+  'skipped ticks are not listed': {
+    shows: CRONS,
+    cronStorage: without('INTO skipped '),
   },
 } satisfies Record<string, Bug>;

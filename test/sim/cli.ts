@@ -1,5 +1,5 @@
 /**
- * `npm run sim -- --seeds 1000 [--time 600] [--seed 1] [--always-evict] [--about asks|crons]`: so many histories, or so many seconds, from a seed that is drawn and printed unless it is given,
+ * `npm run sim -- --seeds 1000 [--time 600] [--seed 1] [--always-evict] [--about asks|crons|flow]`: so many histories, or so many seconds, from a seed that is drawn and printed unless it is given,
  * on all processors. `--seed 7` alone runs one and prints its log. Ends with 1 if a history failed.
  */
 import { availableParallelism } from 'node:os';
@@ -91,7 +91,8 @@ function settings() {
     return most === undefined ? [] : [[name, Number(most)] as const];
   });
   const { about } = values;
-  if (about !== undefined && about !== 'asks' && about !== 'crons') throw new Error('--about asks or crons');
+  if (about !== undefined && about !== 'asks' && about !== 'crons' && about !== 'flow')
+    throw new Error('--about asks, crons or flow');
   const options: Omit<Options, 'seed'> = {
     ...(about === undefined ? {} : { about }),
     alwaysEvict: values['always-evict'],

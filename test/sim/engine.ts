@@ -4,13 +4,14 @@ import { acceptInternal } from '../../src/ingest/internal.ts';
 import { systemTimer } from '../../src/ingest/patience.ts';
 import { consumeRuns, type RunsDeps } from '../../src/dispatch/close.ts';
 import { consumeEvents, type EventsDeps } from '../../src/dispatch/consume.ts';
+import { isActive, launch } from '../../src/dispatch/launch.ts';
 import type { Message } from '../../src/dispatch/delivery.ts';
 import { promptDispatch } from '../../src/dispatch/prompt.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
 import { memoryCancellations } from '../fakes/cancellations.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
-import type { Catalog, Log, Runs, Waiters, Waits } from '../../src/ports.ts';
+import type { Catalog, Gates, Log, Runs, SlotHolders, StartGates, Waiters, Waits } from '../../src/ports.ts';
 import { DAY } from '../../src/lib/time.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
 import type { DeadMessage, EventsMessage, RunsMessage } from '../../src/protocol/message.ts';
@@ -19,7 +20,9 @@ import type { Faults } from './faults.ts';
 import { SimCrons } from './crons.ts';
 import type { DiskObject, DiskOwner } from './disk-object.ts';
 import { Life, within } from './life.ts';
-import { NO_GATES, RunObjects } from './objects.ts';
+import { FlowWatch } from './flow-watch.ts';
+import { SimGates } from './gates.ts';
+import { RunObjects } from './objects.ts';
 import type { Outages } from './outages.ts';
 import type { Program } from './programs.ts';
 import { SimQueue } from './queue.ts';
@@ -54,9 +57,11 @@ export class SimEngine {
   readonly objects: RunObjects;
   /** What requests come in by. */
   front: IntakeDeps;
-  readonly runs: Runs & Waiters;
+  readonly runs: Runs & Waiters & SlotHolders;
   readonly waitsObjects: SimWaits;
   readonly crons: SimCrons;
+  readonly gates: SimGates;
+  readonly flow: FlowWatch;
   readonly sweeper: SimSweeper;
   readonly starts: Starts;
   /** What was given up. */
@@ -73,6 +78,7 @@ export class SimEngine {
   readonly #log: Log;
   readonly #waits: Waits;
   readonly #cancellations = memoryCancellations();
+  readonly #gates: Gates & StartGates;
   #resent: SweepDeps['resent'] = new Map();
 
   constructor(
@@ -115,6 +121,9 @@ export class SimEngine {
       },
       hasLeftWaits: (runId) =>
         !isDisturbed() && this.waitsObjects.left().some((wait) => wait.runId === runId),
+      gates: () => this.#gates,
+      executes: (object) => this.flow.executes(object),
+      ended: (runId) => this.flow.ended(runId),
       outage: outages.answers,
       log: this.#log,
       ...bug.objects,
@@ -139,6 +148,26 @@ export class SimEngine {
     const names = { idFromName: (name: string) => name, get: (name: string) => this.waitsObjects.stub(name) };
     const waits = objectWaits({ WAITS: names } as unknown as Env);
     this.#waits = { ...waits, ...bug.waits?.(waits) };
+    this.flow = new FlowWatch(world, {
+      programs: options.programs,
+      awake: () => this.objects.awake(),
+      gates: { left: (table) => this.gates.left(table) },
+      isDisturbed,
+    });
+    this.gates = new SimGates(world, faults, {
+      log: this.#log,
+      functions: this.#functions,
+      config: { throttleMode: 'smooth' },
+      runs: this.flow.holders(this.runs),
+      launch: (window) => launch(this.#dispatch(), window),
+      holders: {
+        isActive: (holder) => isActive({ runs: this.runs, store: this.db.store }, ENV, holder, world.now),
+        cancel: (runId) => this.runs.cancel(runId),
+      },
+      bug,
+    });
+    const { gates } = this.gates;
+    this.#gates = this.flow.gates({ ...gates, ...bug.gates?.(gates) });
     this.starts = new Starts(world, chance, trouble, this.runs);
     this.#intake = intake;
     this.front = this.#open();
@@ -146,7 +175,7 @@ export class SimEngine {
 
   /** Objects that keep rows, other than runs. */
   diskObjects(): DiskObject<DiskOwner>[] {
-    return [...this.waitsObjects.all, this.crons.object];
+    return [...this.waitsObjects.all, ...this.gates.all, this.crons.object];
   }
 
   /** As src/engine.ts does it; schedules only where there are any. */
@@ -193,7 +222,7 @@ export class SimEngine {
       store: this.db.store,
       runs: { ...this.runs, start: this.starts.start },
       waits: this.#waits,
-      gates: NO_GATES,
+      gates: this.#gates,
       seal: null,
       functions: this.#functions,
       dead: { send: async (letters) => void this.dead.push(...letters) },
@@ -209,8 +238,8 @@ export class SimEngine {
       events: this.#events,
       runs: this.runs,
       waits: this.#waits,
-      gates: NO_GATES,
       cancellations: this.#cancellations,
+      gates: this.#gates,
       seal: null,
       functions: this.#functions,
       clock: this.#world.clock,
@@ -224,12 +253,13 @@ function catalogOf(programs: Iterable<Program>): Catalog {
   return { version: 0, configs: [...programs].map(configOf) };
 }
 
-function configOf({ id, triggers, crons, maxAttempts }: Program): FunctionConfig {
+function configOf({ id, triggers, crons, maxAttempts, flow }: Program): FunctionConfig {
   return {
     id,
     name: id,
     triggers: [...triggers.map((event) => ({ event })), ...crons],
     retries: maxAttempts - 1,
+    ...flow,
   };
 }
 

@@ -38,6 +38,7 @@ export async function checkWorld(scene: Scene): Promise<void> {
   const { inside } = engine.db;
   const undispatched = await inside.undispatched(Infinity, 1_000);
   engine.crons.check(scene.isDisturbed);
+  engine.flow.check(engine.objects.all.values());
   for (const { name, runId, key } of engine.waitsObjects.left())
     wrong(`${name}: ${runId} ${key} is waited for at the end of all`);
   if (undispatched.length > 0) wrong(`${undispatched.length} events are not dispatched`);

@@ -8,12 +8,12 @@ import { RunOwner, type JournalPort, type OwnerDeps } from '../../durable-object
 import { systemTimer } from '../../src/ingest/patience.ts';
 import type { Caller, RunHandle } from '../../src/call/caller.ts';
 import { EmbeddedCaller, type EmbeddedDeps } from '../../src/call/embedded.ts';
-import type { Gates, Log, StartGates } from '../../src/ports.ts';
+import type { Gates, Log } from '../../src/ports.ts';
 import { MINUTE, SECOND } from '../../src/lib/time.ts';
 import type { RunRpc } from '../../src/protocol/rpc.ts';
 import type { RunEnding } from '../../src/protocol/run.ts';
 import type { apply } from '../../src/run/apply.ts';
-import type { RunConfig, RunState } from '../../src/run/state.ts';
+import { isQueued, type RunConfig, type RunState } from '../../src/run/state.ts';
 import { memoryJournal, noRows, type JournalRows } from '../fakes/journal.ts';
 import { Fault, type Faults } from './faults.ts';
 import { Life, never, within } from './life.ts';
@@ -74,6 +74,10 @@ export interface ObjectDeps {
   waits: OwnerDeps['waits'];
   /** Whether a wait of this run is registered somewhere though nothing has gone wrong. */
   hasLeftWaits(runId: string): boolean;
+  gates: () => Gates;
+  /** A step of it has begun. */
+  executes(object: RunObject): void;
+  ended(runId: string): void;
   /** Runs are told of nothing. */
   outage: Outage;
   log: Log;
@@ -82,18 +86,6 @@ export interface ObjectDeps {
   forgetsAlarm?: (object: RunObject) => boolean;
   answers?: (owner: RunOwner) => Pick<RunRpc, 'resume' | 'answer'>;
 }
-
-const noGate = () => Promise.reject(new Error('no function has flow control'));
-export const NO_GATES: Gates & StartGates = {
-  acquire: noGate,
-  release: () => Promise.resolve(),
-  collect: noGate,
-  rate: noGate,
-  single: noGate,
-  look: () => Promise.resolve(null),
-  lines: noGate,
-  change: noGate,
-};
 
 export class RunObjects {
   readonly all = new Map<string, RunObject>();
@@ -162,12 +154,13 @@ export class RunObjects {
     const stand: Stand = new Stand(this.#world, life, object.watch, object.id, (key) =>
       attemptOf(owner, key),
     );
+    stand.onStep = () => this.#deps.executes(object);
     const owner: RunOwner = within(life, () => new RunOwner(this.#ownerDeps(object, life, stand)));
     return (object.incarnation = { life, owner, busy: 0, stand });
   }
 
   #ownerDeps(object: RunObject, life: Life, stand: Stand): OwnerDeps {
-    const { programs, stepRuntime, retryInterval, log, waits } = this.#deps;
+    const { programs, stepRuntime, retryInterval, log, waits, gates } = this.#deps;
     return {
       journal: this.#journal(object, life),
       clock: this.#world.clock,
@@ -189,7 +182,11 @@ export class RunObjects {
         drop: (...given) => this.#under(object, () => waits.drop(...given)),
       },
       signals: { listen: never, expire: never, drop: never },
-      gates: NO_GATES,
+      gates: {
+        acquire: (ask) => this.#under(object, () => gates().acquire(ask)),
+        release: (claim) => this.#under(object, () => gates().release(claim)),
+        look: (claim) => gates().look(claim),
+      },
       emit: (event) => this.#under(object, () => this.#deps.emit(event)),
       report: (ending) => this.#report(object, life, ending),
       abort: () => life.die(),
@@ -216,7 +213,7 @@ export class RunObjects {
       const quiet = { info: () => {}, warn: () => {}, error: () => {}, debug: () => {} };
       const client = new Inngest({ id: 'app', logger: quiet });
       const fn = client.createFunction({ id: 'f' }, { event: 'x' }, (context) =>
-        life.isAlive ? play(program, stand, context) : never(),
+        life.isAlive ? stand.enters(() => play(program, stand, context)) : never(),
       );
       return { fn, appId: 'app' };
     };
@@ -278,8 +275,12 @@ export class RunObjects {
         }
         if (this.#deps.forgetsAlarm?.(object)) rows.alarm = alarmBefore;
         const wasOpen = watch.ended === null;
-        watch.committed(executing(object.incarnation?.owner.state ?? null), rows.alarm);
-        if (wasOpen && watch.ended !== null) this.#checkDropped(object);
+        const { state } = object.incarnation?.owner ?? { state: null };
+        watch.committed(executing(state), state !== null && isQueued(state.live) ? undefined : rows.alarm);
+        if (wasOpen && watch.ended !== null) {
+          this.#checkDropped(object);
+          this.#deps.ended(object.id);
+        }
         this.#arm(object);
         if (faults.strikes('object crashes after a commit')) life.die();
       },

@@ -2,6 +2,7 @@
 import { never as unreachable } from '../../src/lib/never.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { CANCELLED, FAILED, failureChain, FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
+import type { FunctionConfig } from '../../src/protocol/function.ts';
 import type { Random } from './random.ts';
 
 /** What one attempt of a step's callback does. `late`: answers after its attempt was given up. */
@@ -67,6 +68,9 @@ interface CronTrigger {
   jitter?: string;
 }
 
+/** How many may execute, and start, at a time. */
+export type Flow = Pick<FunctionConfig, 'concurrency' | 'throttle' | 'priority'>;
+
 export interface Program {
   id: string;
   /** Event names that it listens to. */
@@ -77,6 +81,7 @@ export interface Program {
   nodes: Node[];
   /** By an event with this `n` in its data, so long after the start. */
   cancelOn: { event: string; n: number; timeout: number } | null;
+  flow: Flow;
 }
 
 export const CHILD = 'sim/child';
@@ -87,7 +92,7 @@ export const KINDS = 2;
 /** How long is waited for them. */
 const TIMEOUTS = [0, 5, SECOND, MINUTE, HOUR, 3 * DAY];
 export const NAMES = ['sim/a', 'sim/b.one', 'sim/b.two'];
-const PLAIN = { crons: [], cancelOn: null };
+const PLAIN = { crons: [], cancelOn: null, flow: {} };
 const TRIGGERS = [['sim/a'], ['sim/b.*'], ['sim/b.one', 'sim/a'], ['sim/*']];
 
 export function generatePrograms(random: Random, stepRuntime: number): Program[] {
@@ -156,6 +161,40 @@ export function addCrons(random: Random, programs: Program[], stepRuntime: numbe
     return { ...PLAIN, id: `app-cron${n}`, triggers: [], crons: schedules(random), maxAttempts: 2, nodes };
   });
   return [...programs, ...timed];
+}
+
+/** In some histories functions wait for one another. */
+export function addFlow(random: Random, programs: Program[], odds = 0.2): Program[] {
+  if (!random.chance(odds)) return programs;
+  return programs.map((program) => (random.chance(0.75) ? { ...program, flow: flow(random) } : program));
+}
+
+const KEY = 'event.data.n';
+/** Somebody else's limit is met here. */
+const SHARED = { key: '"shared"', scope: 'env' } as const;
+
+function flow(random: Random): Flow {
+  const limit = () => random.between(1, 2);
+  const concurrency = random.pick<() => NonNullable<Flow['concurrency']>>([
+    () => [{ limit: limit(), scope: 'fn' }],
+    () => [{ limit: limit(), scope: 'fn', key: KEY }],
+    () => [{ ...SHARED, limit: limit() }],
+    () => [
+      { limit: 1, scope: 'fn', key: KEY },
+      { ...SHARED, limit: limit() },
+    ],
+  ])();
+  const throttle = {
+    limit: limit(),
+    period: random.pick(['10s', '1m', '20m']),
+    burst: limit(),
+    ...(random.chance(0.3) ? { key: KEY } : {}),
+  };
+  return {
+    ...(random.chance(0.8) ? { concurrency } : {}),
+    ...(random.chance(0.4) ? { throttle } : {}),
+    ...(random.chance(0.3) ? { priority: { run: `${KEY} * 30` } } : {}),
+  };
 }
 
 /** The same functions with other schedules, or without. */

@@ -1,9 +1,14 @@
 /** What the rows of a run's object say, read from outside. */
 import type { Json } from '../../src/lib/json.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
-import type { Run, SettledStep } from '../../src/run/state.ts';
+import type { Run, RunConfig, SettledStep } from '../../src/run/state.ts';
 import type { RunObject } from './objects.ts';
 import { keyOf } from './store.ts';
+
+export function configIn(rows: RunObject['rows']): RunConfig | null {
+  const text = rows.table.get(0)?.head;
+  return text === undefined ? null : (JSON.parse(text) as RunConfig);
+}
 
 export function runOf({ rows }: RunObject): Run | null {
   const text = rows.table.get(1)?.head;

@@ -54,6 +54,15 @@ export function planEvents(random: Random, count: number, period: number): Plann
   });
 }
 
+/** Many at a time, each with an `n`. */
+export function planCrowd(random: Random, period: number): PlannedEvent[] {
+  const most = random.pick([SECOND, MINUTE, period]);
+  return planEvents(random, random.between(3, 14), most).map((event) => ({
+    ...event,
+    n: Number(event.key.split('-')[1]) % KINDS,
+  }));
+}
+
 /**
  * What functions wait for, and are cancelled by: at any moment, whether somebody waits or not, and mostly when a run begins or its time
  * to wait is over. @param events what starts runs.

@@ -16,6 +16,8 @@ export class Stand implements Stage {
   readonly #attemptOf: (key: string) => number | undefined;
   /** Since when each thing that will be answered is waited for, by kind. */
   readonly #open = { step: new Set<{ since: number }>(), pause: new Set<{ since: number }>(), hang: 0 };
+  /** A step has begun that takes a while. */
+  onStep: () => void = () => undefined;
   readonly #late = new Map<string, (() => void)[]>();
 
   constructor(
@@ -37,6 +39,11 @@ export class Stand implements Stage {
     return this.#life.isAlive;
   }
 
+  /** A step is under way. */
+  get isExecuting(): boolean {
+    return this.#open.step.size > 0;
+  }
+
   /** User code waits for the outside. */
   get isWaiting(): boolean {
     return this.#open.step.size + this.#open.pause.size + this.#open.hang > 0;
@@ -50,6 +57,12 @@ export class Stand implements Stage {
 
   now(): number {
     return this.#world.now;
+  }
+
+  /** The handler is called. */
+  enters<Result>(handler: () => Result): Result {
+    this.#watch.enteredAt ??= this.#world.now;
+    return handler();
   }
 
   begins(key: string): number {
@@ -79,6 +92,7 @@ export class Stand implements Stage {
   async answer(ms: number, kind: 'step' | 'pause'): Promise<void> {
     const wait = { since: this.#world.now };
     this.#open[kind].add(wait);
+    if (kind === 'step') this.onStep();
     await new Promise<void>((resolve) => {
       this.#world.schedule(this.#world.now + ms, `answer to ${this.runId}`, resolve, { life: this.#life });
     });

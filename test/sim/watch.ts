@@ -13,6 +13,8 @@ export class RunWatch {
   readonly #runId: string;
   ended: string | null = null;
   endedAt: number | null = null;
+  /** When its code was called for the first time. */
+  enteredAt: number | null = null;
   cancelledAt: number | null = null;
   program: string | null = null;
   maxAttempts = Infinity;
@@ -47,13 +49,14 @@ export class RunWatch {
     this.#pending = [];
   }
 
-  /** @param executing the steps that user code has been told to run. @param alarm as it is set now. */
-  committed(executing: ReadonlySet<string>, alarm: number | null): void {
+  /** @param executing the steps that user code has been told to run. @param alarm as it is set now; undefined: its gates wake it. */
+  committed(executing: ReadonlySet<string>, alarm: number | null | undefined): void {
     this.#wasCancelled = this.cancelledAt !== null;
     for (const changes of this.#pending) this.#take(changes);
     this.#pending = [];
     if (this.cancelledAt !== null && !this.#wasCancelled) this.#allowed = new Set(executing);
-    if (this.ended === null && this.program !== null) this.#checkAlarm(executing, alarm ?? Infinity);
+    if (alarm !== undefined && this.ended === null && this.program !== null)
+      this.#checkAlarm(executing, alarm ?? Infinity);
   }
 
   #checkAlarm(executing: ReadonlySet<string>, alarm: number): void {
