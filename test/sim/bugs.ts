@@ -264,13 +264,13 @@ export const bugs = {
   'a lease is not given back': { shows: FLOW, gates: () => ({ release: async () => undefined }) },
   'a lease is not renewed': {
     shows: FLOW,
-    gates: ({ acquire }) => {
+    gates: (gates) => {
       const granted = new Set<string>();
       return {
         acquire: async (ask) => {
           const name = `${ask.runId} ${ask.limit.policy} ${ask.limit.n} ${ask.turn}`;
           if (granted.has(name)) return { is: 'granted' };
-          const answer = await acquire(ask);
+          const answer = await gates.acquire(ask);
           if (answer.is === 'granted') granted.add(name);
           return answer;
         },
@@ -286,11 +286,55 @@ export const bugs = {
   },
   'of two limits one is enough': {
     shows: FLOW,
-    gates: ({ acquire }) => ({
+    gates: (gates) => ({
       acquire: async (ask) => {
-        const answer = await acquire(ask);
+        const answer = await gates.acquire(ask);
         return answer.is === 'full' ? { is: 'granted' } : answer;
       },
+    }),
+  },
+  'a batch is launched before it is stored': {
+    shows: FLOW,
+    gateStorage: (storage) => ({
+      ...storage,
+      write: (statement, ...values) => {
+        const [run, key] = values;
+        if (statement.includes('INTO window ') && key === null)
+          storage.write('DELETE FROM window WHERE run = ?', run ?? '');
+        else storage.write(statement, ...values);
+      },
+    }),
+  },
+  'a debounce forgets the newest event': {
+    shows: FLOW,
+    gateStorage: (storage) => ({
+      ...storage,
+      write: (statement, ...values) => {
+        if (!statement.includes('INTO window ')) return storage.write(statement, ...values);
+        const [run, key, due, body] = values as [string, string, number, string];
+        const [known] = storage.read<{ body: string }>('SELECT body FROM window WHERE run = ?', run);
+        const { events } = JSON.parse(known?.body ?? body) as { events: string[] };
+        storage.write(statement, run, key, due, JSON.stringify({ ...JSON.parse(body), events }));
+      },
+    }),
+  },
+  'a rate limit forgets who has passed': { shows: FLOW, gateStorage: without('INTO pass ') },
+  'a singleton lets all in': {
+    shows: FLOW,
+    gates: () => ({ single: async (_, __, entrants) => entrants.map(({ runId }) => runId) }),
+  },
+  'a key is not claimed': {
+    shows: FLOW,
+    store: () => ({ claim: async (claims) => new Set(claims.map(({ runId }) => runId)) }),
+  },
+  'a skipped start leaves no record': {
+    shows: FLOW,
+    store: (store) => ({
+      settle: (settlement, now) =>
+        store.settle(
+          { ...settlement, ended: settlement.ended?.filter(({ status }) => status !== 'Skipped') ?? [] },
+          now,
+        ),
     }),
   },
   "the throttle's time is not stored": { shows: FLOW, gateStorage: without('INTO rate ') },

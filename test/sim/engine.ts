@@ -21,6 +21,7 @@ import { SimCrons } from './crons.ts';
 import type { DiskObject, DiskOwner } from './disk-object.ts';
 import { Life, within } from './life.ts';
 import { FlowWatch } from './flow-watch.ts';
+import { StartWatch } from './start-watch.ts';
 import { SimGates } from './gates.ts';
 import { RunObjects } from './objects.ts';
 import type { Outages } from './outages.ts';
@@ -62,6 +63,7 @@ export class SimEngine {
   readonly crons: SimCrons;
   readonly gates: SimGates;
   readonly flow: FlowWatch;
+  readonly gated: StartWatch;
   readonly sweeper: SimSweeper;
   readonly starts: Starts;
   /** What was given up. */
@@ -95,6 +97,9 @@ export class SimEngine {
     };
     this.db = simStore(world, faults, RETENTION);
     Object.assign(this.db.store, bug.store?.({ ...this.db.store }));
+    this.gated = new StartWatch(world);
+    const { store } = this.db;
+    this.db = { ...this.db, store: { ...store, claim: this.gated.claim((claims) => store.claim(claims)) } };
     const consume = (messages: readonly Message[]) => consumeEvents(messages, this.#dispatch());
     this.#events = new SimQueue('EVENTS', world, faults, consume, outages.events);
     this.#ended = new SimQueue('RUNS', world, faults, (messages) => consumeRuns(messages, this.#dispatch()));
@@ -159,7 +164,8 @@ export class SimEngine {
       functions: this.#functions,
       config: { throttleMode: 'smooth' },
       runs: this.flow.holders(this.runs),
-      launch: (window) => launch(this.#dispatch(), window),
+      // By another way than that of starts, which may fail for as long as the history lasts.
+      launch: (window) => launch({ ...this.#dispatch(), runs: this.runs }, window),
       holders: {
         isActive: (holder) => isActive({ runs: this.runs, store: this.db.store }, ENV, holder, world.now),
         cancel: (runId) => this.runs.cancel(runId),
@@ -167,7 +173,8 @@ export class SimEngine {
       bug,
     });
     const { gates } = this.gates;
-    this.#gates = this.flow.gates({ ...gates, ...bug.gates?.(gates) });
+    const faulty = { ...gates, ...bug.gates?.(gates) };
+    this.#gates = { ...this.flow.gates(faulty), ...this.gated.gates(faulty) };
     this.starts = new Starts(world, chance, trouble, this.runs);
     this.#intake = intake;
     this.front = this.#open();

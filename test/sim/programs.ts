@@ -2,6 +2,7 @@
 import { never as unreachable } from '../../src/lib/never.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { CANCELLED, FAILED, failureChain, FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
+import type { flowOptions } from '../../src/protocol/flow.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
 import type { Random } from './random.ts';
 
@@ -68,8 +69,7 @@ interface CronTrigger {
   jitter?: string;
 }
 
-/** How many may execute, and start, at a time. */
-export type Flow = Pick<FunctionConfig, 'concurrency' | 'throttle' | 'priority'>;
+type Flow = Pick<FunctionConfig, keyof typeof flowOptions>;
 
 export interface Program {
   id: string;
@@ -166,14 +166,36 @@ export function addCrons(random: Random, programs: Program[], stepRuntime: numbe
 /** In some histories functions wait for one another. */
 export function addFlow(random: Random, programs: Program[], odds = 0.2): Program[] {
   if (!random.chance(odds)) return programs;
-  return programs.map((program) => (random.chance(0.75) ? { ...program, flow: flow(random) } : program));
+  return programs.map((program, index) => {
+    const limits = random.chance(0.75) ? limitsOf(random) : {};
+    // Nobody invokes the first one: whoever invokes another one hears of its end.
+    const gate = index === 0 && random.chance(0.6) ? startGate(random) : {};
+    return { ...program, flow: { ...limits, ...gate } };
+  });
+}
+
+/** Its events are collected, or some of them skipped. */
+export function hasStartGates({ flow: { batchEvents, debounce, ...flow } }: Pick<Program, 'flow'>): boolean {
+  return (batchEvents ?? debounce ?? flow.rateLimit ?? flow.idempotency ?? flow.singleton) !== undefined;
+}
+
+function startGate(random: Random): Flow {
+  const keyed = random.chance(0.5) ? { key: KEY } : {};
+  const period = random.pick(['2s', '30s', '10m']);
+  return random.pick<() => Flow>([
+    () => ({ batchEvents: { maxSize: random.between(2, 5), timeout: random.pick(['1s', '1m']), ...keyed } }),
+    () => ({ debounce: { period, ...(random.chance(0.4) ? { timeout: '15m' } : {}), ...keyed } }),
+    () => ({ rateLimit: { limit: random.between(1, 3), period, ...keyed } }),
+    () => ({ idempotency: KEY }),
+    () => ({ singleton: { mode: 'skip', ...keyed } }),
+  ])();
 }
 
 const KEY = 'event.data.n';
 /** Somebody else's limit is met here. */
 const SHARED = { key: '"shared"', scope: 'env' } as const;
 
-function flow(random: Random): Flow {
+function limitsOf(random: Random): Flow {
   const limit = () => random.between(1, 2);
   const concurrency = random.pick<() => NonNullable<Flow['concurrency']>>([
     () => [{ limit: limit(), scope: 'fn' }],
@@ -353,7 +375,10 @@ export function startedBy(programs: Iterable<Program>, event: StoredEvent): Prog
 }
 
 /** The functions that an event of this name starts. */
-export function listening(programs: Iterable<Program>, name: string): Program[] {
+export function listening<One extends Pick<Program, 'triggers'>>(
+  programs: Iterable<One>,
+  name: string,
+): One[] {
   return [...programs].filter(({ triggers }) => triggers.some((trigger) => listens(trigger, name)));
 }
 

@@ -16,8 +16,12 @@ export function runOf({ rows }: RunObject): Run | null {
 }
 
 /** What started it. */
-export function eventOf({ rows }: RunObject): StoredEvent | undefined {
-  return (JSON.parse(rows.table.get(0)?.data ?? '[]') as StoredEvent[])[0];
+export function eventsOf({ rows }: RunObject): StoredEvent[] {
+  return JSON.parse(rows.table.get(0)?.data ?? '[]') as StoredEvent[];
+}
+
+export function eventOf(object: RunObject): StoredEvent | undefined {
+  return eventsOf(object)[0];
 }
 
 /** From the event's data: which sent event, or which step of another run, it was started by. */
