@@ -6,6 +6,7 @@ import { consumeRuns, type RunsDeps } from '../../src/dispatch/close.ts';
 import { consumeEvents, type EventsDeps } from '../../src/dispatch/consume.ts';
 import { isActive, launch } from '../../src/dispatch/launch.ts';
 import type { Message } from '../../src/dispatch/delivery.ts';
+import { isHeardAgain } from '../../src/dispatch/flow.ts';
 import { promptDispatch } from '../../src/dispatch/prompt.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
@@ -113,6 +114,7 @@ export class SimEngine {
       seal: null,
       entropy: { bytes: (length) => world.random.bytes(length) },
       arm: () => this.arm().catch(() => undefined),
+      isHeardAgain: (event) => isHeardAgain(this.#functions, event),
     };
     this.objects = new RunObjects(world, faults, {
       ...options,

@@ -41,8 +41,9 @@ export async function checkWorld(scene: Scene): Promise<void> {
   const undispatched = await inside.undispatched(Infinity, 1_000);
   engine.crons.check(scene.isDisturbed);
   engine.flow.check(engine.objects.all.values());
-  const isDead = (event: StoredEvent) => dead.has(keyOf(event));
-  await engine.gated.check(scene.programs.values(), engine.objects.all, inside, isDead);
+  const isGivenUp = (event: StoredEvent) => dead.has(keyOf(event));
+  const { all: objects } = engine.objects;
+  await engine.gated.check(scene.programs.values(), { objects, store: inside, isGone: isGivenUp });
   for (const { name, runId, key } of engine.waitsObjects.left())
     wrong(`${name}: ${runId} ${key} is waited for at the end of all`);
   if (undispatched.length > 0) wrong(`${undispatched.length} events are not dispatched`);

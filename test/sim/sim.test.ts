@@ -23,7 +23,11 @@ async function explain(seed: number | null, options: Omit<Options, 'seed'>): Pro
 test.each([
   ['crashes, losses, repeats and jumps end where the straight run ends', 200, {}],
   ['an owner that keeps nothing in memory ends there too', 120, { alwaysEvict: true }],
-  ['limits hold, and all get their turn (CC-17, CC-23, TH-14)', 80, { about: 'flow' }],
+  [
+    'limits hold, all get their turn, and each event is in one run or skipped for a reason (CC-17, TH-14, FC-10)',
+    80,
+    { about: 'flow' },
+  ],
 ] as const)('%s', { timeout: 60_000 }, async (_, seeds, options) => {
   expect(await explain(await firstFailure(seeds, options), options)).toBe('all hold');
 });

@@ -19,6 +19,14 @@ import type { World } from './world.ts';
 const REASONS = { rateLimit: 'rate_limited', idempotency: 'duplicate', singleton: 'singleton' } as const;
 type Skipping = keyof typeof REASONS;
 
+/** What there is when all is over. */
+export interface AtRest {
+  objects: ReadonlyMap<string, RunObject>;
+  store: Store;
+  /** Whether an event was given up. */
+  isGone: (event: StoredEvent) => boolean;
+}
+
 /** What came of one who asked. */
 interface Asked extends Entrant {
   object: RunObject | undefined;
@@ -55,21 +63,14 @@ export class StartWatch {
     return (claims) => claim(this.#asks(claims));
   }
 
-  /** At the end of all. @param isGone whether an event was given up. */
-  async check(
-    programs: Iterable<Program>,
-    objects: ReadonlyMap<string, RunObject>,
-    store: Store,
-    isGone: (event: StoredEvent) => boolean,
-  ): Promise<void> {
-    const events = await allEvents(store, ENV);
+  async check(programs: Iterable<Program>, end: AtRest): Promise<void> {
+    const events = await allEvents(end.store, ENV);
     for (const program of programs) {
       if (!hasStartGates(program)) continue;
       const heard = events.filter((record) => isHeard(program, record));
       const { batchEvents, debounce } = program.flow;
-      if (batchEvents !== undefined || debounce !== undefined)
-        this.#checkCollected(program, heard, objects, isGone);
-      else await this.#checkSkipped(program, heard, objects, store, isGone);
+      if (batchEvents !== undefined || debounce !== undefined) this.#checkCollected(program, heard, end);
+      else await this.#checkSkipped(program, heard, end);
     }
   }
 
@@ -90,8 +91,7 @@ export class StartWatch {
   #checkCollected(
     { id, flow: { batchEvents } }: Program,
     heard: EventRecord[],
-    objects: ReadonlyMap<string, RunObject>,
-    isGone: (event: StoredEvent) => boolean,
+    { objects, isGone }: AtRest,
   ): void {
     for (const { event } of heard)
       if (!isGone(event) && !this.#collected.has(event.internalId))
@@ -111,35 +111,34 @@ export class StartWatch {
     if (new Set(own).size < own.length) this.#world.violated(`an event is in two runs of ${id}`);
   }
 
-  async #checkSkipped(
-    program: Program,
-    heard: EventRecord[],
-    objects: ReadonlyMap<string, RunObject>,
-    store: Store,
-    isGone: (event: StoredEvent) => boolean,
-  ): Promise<void> {
+  async #checkSkipped(program: Program, heard: EventRecord[], end: AtRest): Promise<void> {
     const option = skipping(program);
     const asked: Asked[] = [];
     for (const { event } of heard) {
       const id = runId(event, program.id);
       const entrant = this.#entrants.get(id);
-      if (entrant === undefined && heard.some((one) => this.#isRepeat(event, one, program))) continue;
-      const record = await store.findRun(ENV, id);
-      const object = objects.get(id);
-      const hasRun = (object?.rows.table.size ?? 0) > 0;
-      const skippedAt = record?.status === 'Skipped' ? record.endedAt : null;
-      if (entrant === undefined && isGone(event)) continue;
-      if (entrant === undefined) this.#world.violated(`${id} did not ask for its ${option}`);
-      else asked.push({ ...entrant, object, skippedAt });
-      if (!isGone(event) && hasRun === (skippedAt !== null))
-        this.#world.violated(`${id} ${hasRun ? 'is a run and' : 'is no run and not'} skipped`);
-      if (skippedAt !== null && record?.reason !== REASONS[option])
-        this.#world.violated(`${id} is skipped because of ${record?.reason}, not of its ${option}`);
+      if (entrant !== undefined) asked.push(await this.#became(entrant, event, option, end));
+      else if (!end.isGone(event) && !heard.some((one) => this.#isRepeat(event, one, program)))
+        this.#world.violated(`${id} did not ask for its ${option}`);
     }
     for (const group of Map.groupBy(asked, ({ key }) => key).values()) {
       if (option === 'singleton') this.#checkSingle(group);
       else this.#checkSpace(group, spaceOf(program));
     }
+  }
+
+  /** A run, or a record that says why there is none (FC-10). */
+  async #became(entrant: Entrant, event: StoredEvent, option: Skipping, end: AtRest): Promise<Asked> {
+    const { runId: id } = entrant;
+    const record = await end.store.findRun(ENV, id);
+    const object = end.objects.get(id);
+    const isRun = (object?.rows.table.size ?? 0) > 0;
+    const skippedAt = record?.status === 'Skipped' ? record.endedAt : null;
+    if (!end.isGone(event) && isRun === (skippedAt !== null))
+      this.#world.violated(`${id} ${isRun ? 'is a run and' : 'is no run and not'} skipped`);
+    if (skippedAt !== null && record?.reason !== REASONS[option])
+      this.#world.violated(`${id} is skipped because of ${record?.reason}, not of its ${option}`);
+    return { ...entrant, object, skippedAt };
   }
 
   /** Of another event with its id, which did ask (ID-5). */
