@@ -6,7 +6,7 @@ import type { EventRecord, StartGates, Store } from '../../src/ports.ts';
 import { spacing } from '../../src/flow/rate.ts';
 import { parseDuration } from '../../src/lib/duration.ts';
 import { DAY } from '../../src/lib/time.ts';
-import { runId } from '../../src/match/plan.ts';
+import { runIdOf } from '../../src/protocol/run.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { Collectable, Entrant } from '../../src/protocol/gate.ts';
 import type { RunObject } from './objects.ts';
@@ -115,7 +115,7 @@ export class StartWatch {
     const option = skipping(program);
     const asked: Asked[] = [];
     for (const { event } of heard) {
-      const id = runId(event, program.id);
+      const id = runIdOf(event, program.id);
       const entrant = this.#entrants.get(id);
       if (entrant !== undefined) asked.push(await this.#became(entrant, event, option, end));
       else if (!end.isGone(event) && !heard.some((one) => this.#isRepeat(event, one, program)))
@@ -143,7 +143,7 @@ export class StartWatch {
 
   /** Of another event with its id, which did ask (ID-5). */
   #isRepeat(event: StoredEvent, { event: other }: EventRecord, { id }: Program): boolean {
-    return event.id !== undefined && other.id === event.id && this.#entrants.has(runId(other, id));
+    return event.id !== undefined && other.id === event.id && this.#entrants.has(runIdOf(other, id));
   }
 
   /** RL-9, ID-9: those that passed are so far apart, and the others too close to one that did. */
