@@ -167,7 +167,9 @@ export function addCrons(random: Random, programs: Program[], stepRuntime: numbe
 export function addFlow(random: Random, programs: Program[], odds = 0.2): Program[] {
   if (!random.chance(odds)) return programs;
   return programs.map((program, index) => {
-    const limits = random.chance(0.75) ? limitsOf(random) : {};
+    const { throttle, ...rest } = random.chance(0.75) ? limitsOf(random) : {};
+    // What comes by the clock would only pile up in front of it.
+    const limits = throttle === undefined || program.crons.length > 0 ? rest : { ...rest, throttle };
     // Nobody invokes the first one: whoever invokes another one hears of its end.
     const gate = index === 0 && random.chance(0.6) ? startGate(random) : {};
     return { ...program, flow: { ...limits, ...gate } };

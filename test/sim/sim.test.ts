@@ -21,11 +21,11 @@ async function explain(seed: number | null, options: Omit<Options, 'seed'>): Pro
 }
 
 test.each([
-  ['crashes, losses, repeats and jumps end where the straight run ends', 200, {}],
-  ['an owner that keeps nothing in memory ends there too', 120, { alwaysEvict: true }],
+  ['crashes, losses, repeats and jumps end where the straight run ends', 120, {}],
+  ['an owner that keeps nothing in memory ends there too', 50, { alwaysEvict: true }],
   [
     'limits hold, all get their turn, and each event is in one run or skipped for a reason (CC-17, TH-14, FC-10)',
-    80,
+    60,
     { about: 'flow' },
   ],
 ] as const)('%s', { timeout: 60_000 }, async (_, seeds, options) => {
