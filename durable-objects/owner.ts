@@ -16,9 +16,11 @@ import type { Memo } from '../src/protocol/op.ts';
 import type { RemoteRunRpc, RunRpc } from '../src/protocol/rpc.ts';
 import { granted, type Granted, type SlotClaim } from '../src/protocol/slot.ts';
 import {
+  hold,
   runStart,
   type Checkpoint,
   type CheckpointResult,
+  type Hold,
   type RunCheck,
   type RunEnding,
   type RunSnapshot,
@@ -152,6 +154,10 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     return 'cancelled';
   }
 
+  async hold(given: Hold): Promise<void> {
+    if (this.state?.run.end === null) this.feed({ type: 'held', hold: hold.parse(given) });
+  }
+
   async read(): Promise<RunView | null> {
     return this.state && runView(this.state, this.#journal.output());
   }
@@ -277,7 +283,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     try {
       this.#journal.transact(() => {
         for (const input of inputs) effects.push(...this.#take(input, events, now));
-        if (inputs.some(isAboutSlots)) effects.push(...this.#takeWhatWaited(now));
+        if (inputs.some(maySetFree)) effects.push(...this.#takeWhatWaited(now));
         return this.state && nextAlarm(this.state);
       }, now);
     } catch (error) {
@@ -305,7 +311,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     return effects;
   }
 
-  /** With its slots a run begins at once whatever is due. */
+  /** With its slots, or no longer held, a run begins at once whatever is due. */
   #takeWhatWaited(now: number): Effect[] {
     const { state } = this;
     if (state === null || state.run.end !== null || isQueued(state.live)) return [];
@@ -491,6 +497,6 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
   }
 }
 
-function isAboutSlots({ type }: RunInput): boolean {
-  return type === 'slotAnswered' || type === 'slotGranted';
+function maySetFree({ type }: RunInput): boolean {
+  return type === 'slotAnswered' || type === 'slotGranted' || type === 'held';
 }

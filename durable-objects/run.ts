@@ -8,7 +8,7 @@ import { utf8Length } from '../src/lib/json.ts';
 import type { RemoteRunRpc, RunRpc } from '../src/protocol/rpc.ts';
 import type { StoredEvent } from '../src/protocol/event.ts';
 import { limits } from '../src/protocol/limits.ts';
-import type { Checkpoint, RunStart, StepAnswer } from '../src/protocol/run.ts';
+import type { Checkpoint, Hold, RunStart, StepAnswer } from '../src/protocol/run.ts';
 import type { Granted } from '../src/protocol/slot.ts';
 import { Journal } from './journal.ts';
 import { RunOwner, type OwnerDeps } from './owner.ts';
@@ -43,6 +43,10 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
 
     cancel() {
       return this.#owner.cancel();
+    }
+
+    hold(hold: Hold) {
+      return this.#owner.hold(hold);
     }
 
     read() {

@@ -39,6 +39,7 @@ export function objectRuns(env: Env): Runs & Waiters & SignalWaiters & SlotHolde
   return {
     start: (start) => retrying(() => run(start.runId).start(start)),
     cancel: (runId) => retrying(() => run(runId).cancel()),
+    hold: (runId, hold) => retrying(() => run(runId).hold(hold)),
     read: (runId) => retrying(() => run(runId).read()),
     trace: (runId) => retrying(() => run(runId).trace()),
     resume: (runId, key, event) => retrying(() => run(runId).resume(key, event)),

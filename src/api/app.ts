@@ -12,6 +12,7 @@ import type { ApiDeps, ApiEnv } from './deps.ts';
 import { devRoutes } from './dev.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flow.ts';
+import { pauseRoutes } from './pause.ts';
 import { gqlRoutes } from './gql.ts';
 import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
@@ -42,6 +43,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', signalRoutes(deps));
   app.route('/', remoteRoutes(deps));
   app.route('/', flowRoutes(deps));
+  app.route('/', pauseRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
     if (error instanceof Refusal) return failure(c, error.status, error.message);

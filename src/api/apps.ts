@@ -63,9 +63,10 @@ async function apps(deps: ApiDeps, c: ApiContext) {
 
 async function functionsOf(deps: ApiDeps, c: ApiContext, appId: string) {
   const present = await deps.functions.list(c.get('env'));
+  const { paused } = deps.functions.known(c.get('env'));
   return present
     .filter(({ app, config }) => (app === null ? config.id.startsWith(`${appId}-`) : app.id === appId))
-    .map(functionView);
+    .map((fn) => functionView(fn, paused?.get(fn.config.id)));
 }
 
 type Answer = (c: ApiContext, value: unknown) => Response;

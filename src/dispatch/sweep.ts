@@ -7,16 +7,18 @@ import { DAY, HOUR, MINUTE, SECOND } from '../lib/time.ts';
 import { limits } from '../protocol/limits.ts';
 import type { EventsMessage } from '../protocol/message.ts';
 import type { RunEnding } from '../protocol/run.ts';
-import type { Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
+import type { Apps, Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
 import { cancelMany, type CancellationDeps } from './cancellations.ts';
 import type { CarryDeps } from './carry-out.ts';
 import { concludeRuns } from './close.ts';
+import { hold, tellOfPauses } from './pauses.ts';
 import { inPool } from './pool.ts';
 
 export interface SweepDeps extends CarryDeps, Pick<CancellationDeps, 'cancellations'> {
   store: Store;
   events: Sender<EventsMessage>;
-  runs: Pick<Runs, 'start' | 'answer' | 'check' | 'purge' | 'read' | 'cancel'>;
+  runs: Pick<Runs, 'start' | 'answer' | 'check' | 'purge' | 'read' | 'cancel' | 'hold'>;
+  apps: Pick<Apps, 'pausesToTell' | 'pauseTold'>;
   clock: Clock;
   log: Log;
   /** What was sent again lately. In memory only: when it is lost, something is sent once more than needed. */
@@ -39,7 +41,7 @@ const NEXT = { busy: 5 * SECOND, idle: MINUTE };
 /** @returns when the next sweep is due, in milliseconds from now. */
 export async function sweep(deps: SweepDeps): Promise<{ nextIn: number }> {
   let busy = false;
-  for (const [name, piece] of Object.entries({ resend, checkRuns, cancelMany, expire })) {
+  for (const [name, piece] of Object.entries({ resend, tellOfPauses, checkRuns, cancelMany, expire })) {
     try {
       if (await piece(deps)) busy = true;
     } catch (error) {
@@ -85,6 +87,7 @@ async function checkRuns(deps: SweepDeps): Promise<boolean> {
   const { store, clock } = deps;
   const due = await store.runsToCheck(clock.now(), BOUND.runs);
   if (due.length === 0) return false;
+  for (const env of new Set(due.map((run) => run.env))) await deps.functions.load(env);
   const found = await inPool(due, BOUND.atOnce, (run) => checkRun(deps, run));
   const ended = found.flatMap((run) => ('ending' in run ? [run.ending] : []));
   const later = found.flatMap((run) => ('ending' in run ? [] : [run]));
@@ -102,6 +105,9 @@ async function checkRun(deps: SweepDeps, run: DueRun): Promise<Found> {
   const now = deps.clock.now();
   const soon = now + Math.min(Math.max(now - queuedAt, CHECK.least), CHECK.most);
   try {
+    // Whoever came into the index only after the others were told.
+    const pause = deps.functions.known(run.env).paused?.get(run.functionId);
+    if (pause?.mode === 'hold') await hold(deps, pause, runId);
     const check = await deps.runs.check(runId);
     if (check.state === 'ended') return { runId, ending: check.ending };
     if (check.state === 'unknown' && run.deadReason !== null)

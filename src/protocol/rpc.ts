@@ -4,6 +4,7 @@ import type { Collectable, Collected, Collecting, Entrant, GateOf } from './gate
 import type {
   Checkpoint,
   CheckpointResult,
+  Hold,
   RunCheck,
   RunEnding,
   RunSnapshot,
@@ -29,6 +30,7 @@ import type { Wait } from './wait.ts';
 export interface RunRpc {
   start(run: RunStart): Promise<RunEnding | null>;
   cancel(): Promise<'cancelled' | 'ended' | 'unknown'>;
+  hold(hold: Hold): Promise<void>;
   read(): Promise<RunView | null>;
   trace(): Promise<RunTrace | null>;
   check(): Promise<RunCheck>;

@@ -78,6 +78,10 @@ export const runEnding = z.object({
 });
 export type RunEnding = z.infer<typeof runEnding>;
 
+/** PA-5. `until`: when it is cancelled if it is still held; null: it goes on. Of two words the one with the higher turn counts. */
+export const hold = z.object({ turn: z.number(), until: z.number().nullable() });
+export type Hold = z.infer<typeof hold>;
+
 /** One run in full, read from its object. */
 export interface RunView {
   runId: string;

@@ -6,6 +6,7 @@ import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { Runs, SignalWaiters, SlotHolders, Waiters, Waits } from '../../src/ports.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type {
+  Hold,
   RunCheck,
   RunEnding,
   RunStart,
@@ -50,6 +51,11 @@ class MemoryRuns implements Runs, Waiters, SignalWaiters, SlotHolders {
     this.views.set(runId, { ...view, status: 'Cancelled', endedAt: view.queuedAt + 1 });
     this.cancelled.push(runId);
     return 'cancelled';
+  }
+  readonly holds: ({ runId: string } & Hold)[] = [];
+  async hold(runId: string, hold: Hold): Promise<void> {
+    if (this.unreachable.has(runId)) throw new Error('secret-value');
+    this.holds.push({ runId, ...hold });
   }
   async read(runId: string): Promise<RunView | null> {
     const view = this.views.get(runId) ?? null;
