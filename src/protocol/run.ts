@@ -105,7 +105,7 @@ export interface Failure {
 
 /** What a step or a run waits for now, in words and in figures: the answer to "why has this not run?". */
 export interface Waiting {
-  reason: 'start' | 'sleep' | 'retry' | 'event' | 'signal' | 'invoke' | SlotLimit['policy'];
+  reason: 'paused' | 'start' | 'sleep' | 'retry' | 'event' | 'signal' | 'invoke' | SlotLimit['policy'];
   /** Name of the awaited event and its condition, name of the signal, id of the invoked function, or key of the limit. */
   what?: string;
   condition?: string;

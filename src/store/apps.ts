@@ -11,7 +11,7 @@ export function d1Apps(d1: D1Database): Apps {
   return {
     async load(env, known) {
       const isNews = known === undefined ? undefined : ne(versionOf(env), known);
-      const [versions, apps, functions, pauses] = await db.batch([
+      const [versions, apps, functions, paused] = await db.batch([
         db.select({ version: versionOf(env) }).from(sql`(select 1)`),
         db
           .select()
@@ -39,7 +39,7 @@ export function d1Apps(d1: D1Database): Apps {
           version: own,
           isArchived: archivedAt !== null || archived.has(appId),
         })),
-        pauses: pauses.map(({ revision, toldTo: _, ...row }) => ({ ...row, turn: revision })),
+        pauses: paused.map(({ revision, toldTo: _, ...row }) => ({ ...row, turn: revision })),
       };
     },
     async sync(env, record, functions, now) {
@@ -62,6 +62,13 @@ export function d1Apps(d1: D1Database): Apps {
         .returning({ id: app.id });
       return rows.length > 0;
     },
+    ...pauses(db),
+  };
+}
+
+/** Counted into the same version as the apps. */
+function pauses(db: Database): Pick<Apps, 'setPaused' | 'pausesToTell' | 'pauseTold'> {
+  return {
     async setPaused(env, functionId, mode, now) {
       const row = { env, functionId, mode, since: now, revision: next(env), toldTo: '' };
       const isNews = sql`${pause.mode} is not ${mode}`;
@@ -71,12 +78,12 @@ export function d1Apps(d1: D1Database): Apps {
         const resumed = await db.update(pause).set(row).where(isOf).returning({ env: pause.env });
         return resumed.length > 0;
       }
-      const paused = await db
+      const rows = await db
         .insert(pause)
         .values(row)
         .onConflictDoUpdate({ target: [pause.env, pause.functionId], set: row, setWhere: isNews })
         .returning({ env: pause.env });
-      return paused.length > 0;
+      return rows.length > 0;
     },
     async pausesToTell(limit) {
       const rows = await db
