@@ -69,9 +69,9 @@ export function objectCrons(env: Env): Crons {
 /** The platform takes names of 1,024 bytes; an event's may have four for each of its 256 characters. */
 const NAME_BYTES = 1_000;
 
-/** @param name of whatever users name. */
+/** The first colon ends the environment: a branch's name may have one too. @param name of whatever users name. */
 function named(objects: DurableObjectNamespace, env: string, name: string): DurableObjectStub {
-  const full = `${env}:${name}`;
+  const full = `${encodeURIComponent(env)}:${name}`;
   return objects.get(objects.idFromName(utf8Length(full) <= NAME_BYTES ? full : `#${sha256Hex(full)}`));
 }
 

@@ -2,7 +2,7 @@
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ApiContext } from './deps.ts';
 
-export type Status = Extract<ContentfulStatusCode, 400 | 401 | 404 | 405 | 409 | 410 | 413 | 500 | 503>;
+export type Status = Extract<ContentfulStatusCode, 400 | 401 | 404 | 405 | 409 | 410 | 413 | 500 | 501 | 503>;
 
 export function success(c: ApiContext, data: unknown, now: number): Response {
   return c.json({ data, metadata: metadata(now) });

@@ -87,7 +87,7 @@ async function syncApp(deps: ApiDeps, c: ApiContext, appId: string, answer: Answ
     if (error instanceof VisitFailed) return failed(c, 422, 'sync_failed', error.message);
     if (error instanceof RegistrationRefused)
       return failed(c, 422, error.code ?? 'sync_failed', error.message);
-    if (error instanceof Refusal) return failed(c, 400, 'invalid_request', error.message);
+    if (error instanceof Refusal) return failed(c, error.status, 'invalid_request', error.message);
     throw error;
   }
 }
@@ -112,6 +112,11 @@ function missing(c: ApiContext, what: 'app' | 'function'): Response {
 }
 
 /** Wire 9.7. */
-function failed(c: ApiContext, status: 400 | 404 | 422, code: string, message: string): Response {
+function failed(
+  c: ApiContext,
+  status: 404 | 422 | Refusal['status'],
+  code: string,
+  message: string,
+): Response {
   return c.json({ errors: [{ code, message }] }, status);
 }

@@ -69,12 +69,16 @@ export function checkpointOps(
   const parsed = wireOps.safeParse(written);
   if (!parsed.success) return { ok: false, problem: 'steps: expected operations' };
   const ops: Op[] = [];
-  for (const wire of parsed.data) {
-    if (!CHECKPOINTED.has(wire.op.toLowerCase())) {
-      return { ok: false, problem: `steps: cannot checkpoint "${wire.op.slice(0, 100)}"` };
+  try {
+    for (const wire of parsed.data) {
+      if (!CHECKPOINTED.has(wire.op.toLowerCase()))
+        throw new BadOp(`cannot checkpoint "${wire.op.slice(0, 100)}"`);
+      const meaning = meaningOf(wire, { attempt, final: false });
+      if (meaning.is === 'op') ops.push(meaning.op);
     }
-    const meaning = meaningOf(wire, { attempt, final: false });
-    if (meaning.is === 'op') ops.push(meaning.op);
+  } catch (error) {
+    if (error instanceof BadOp) return { ok: false, problem: `steps: ${error.message}` };
+    throw error;
   }
   return { ok: true, ops };
 }

@@ -68,7 +68,7 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     const response = await call(method, path, { headers: AUTH });
     return { status: response.status, body: (await response.json()) as Answer };
   };
-  return { ...base, crons, limits: gates, answers, deps, call, get };
+  return { ...base, crons, limits: gates, answers, deps, call, get, routes: app.routes };
 }
 
 /** Says what it is told to say of lines, and writes changes down. */
