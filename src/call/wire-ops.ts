@@ -50,7 +50,8 @@ export class BadOp extends Error {}
 const ONE_YEAR = { in: 365 * DAY };
 
 export function meaningOf(wire: WireOp, context: OpContext): Meaning {
-  const read = readers[wire.op.toLowerCase()];
+  const code = wire.op.toLowerCase();
+  const read = Object.hasOwn(readers, code) ? readers[code] : undefined;
   if (read === undefined) throw new BadOp(`unknown opcode "${wire.op.slice(0, 100)}"`);
   return read(wire, context);
 }

@@ -75,6 +75,13 @@ describe.each(ENTRIES)('POST %s', (path, limit) => {
       'an operation that is deep',
       `{"qi_id":"q","signal":"s","name":"n","steps":[{"op":"StepRun","id":"a","data":${'['.repeat(50_000)}${']'.repeat(50_000)}}]}`,
     ],
+    [
+      'members that cannot be compared',
+      '{"n":L,"signal":L,"qi_id":L,"url":"https://a.example/","appName":"a","functions":[{"id":L,"triggers":L,"cancel":L,"concurrency":L,"name":"f","steps":{}}]}'.replaceAll(
+        'L',
+        '{"length":{"toString":1}}',
+      ),
+    ],
     ['an operation without a name', '{"qi_id":"q","steps":[{"op":"StepRun"}]}'],
     ['an operation of an inherited name', '{"qi_id":"q","steps":[{"op":"constructor","id":"a"}]}'],
   ])('refuses %s, and does not repeat it', async (_, body) => {
