@@ -16,6 +16,7 @@ import type { DeadMessage, EventsMessage } from './protocol/message.ts';
 import type {
   AppNetwork,
   Apps,
+  Backlog,
   Clock,
   Crons,
   Entropy,
@@ -49,6 +50,8 @@ export interface Parts {
   /** For every call of an app. */
   network: AppNetwork;
   events: Sender<EventsMessage>;
+  /** How much of that is waiting. */
+  eventQueue: Backlog;
   dead: Sender<DeadMessage>;
   runs: Runs & Waiters & SignalWaiters & SlotHolders;
   remoteRuns: RemoteRuns;
@@ -90,6 +93,7 @@ export function compose(env: Env, configs: readonly FunctionConfig[], overrides:
     apps,
     functions: createRegistry(apps, own, clock),
     events: queueSender(env.EVENTS),
+    eventQueue: { backlog: async () => (await env.EVENTS.metrics()).backlogCount },
     dead: queueSender(env.DEAD),
     runs,
     remoteRuns: runs,

@@ -55,7 +55,10 @@ export function objectRuns(env: Env): Runs & Waiters & SignalWaiters & SlotHolde
 
 export function objectSweeps(env: Env): Sweeps {
   const sweeper = () => env.SWEEPER.get(env.SWEEPER.idFromName('sweeper')) as unknown as SweeperRpc;
-  return { arm: () => retrying(() => sweeper().arm()) };
+  return {
+    arm: () => retrying(() => sweeper().arm()),
+    repairs: () => retrying(() => sweeper().repairs()),
+  };
 }
 
 export function objectCrons(env: Env): Crons {
@@ -152,9 +155,10 @@ function gateName(owner: LineOwner, key: string): string {
   return partName(owner, key === '' ? 0 : hashNumber(key, PARTS.length));
 }
 
-/** Who shares the limit comes first. No function's id is without a dash (FN-7). */
+/** Who shares the limit comes first, and the first colon ends the environment. No function's id is without a dash (FN-7). */
 function partName({ env, functionId, scope }: LineOwner, part: number): string {
-  const owner = { fn: `${env}:${functionId}`, env: `${env}:env`, account: '*:account' }[scope];
+  const place = encodeURIComponent(env);
+  const owner = { fn: `${place}:${functionId}`, env: `${place}:env`, account: '*:account' }[scope];
   return shortened(`${owner}:${part}`);
 }
 

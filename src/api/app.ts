@@ -3,6 +3,7 @@
  * and preflights is closed without keys.
  */
 import { Hono, type MiddlewareHandler } from 'hono';
+import { Refusal } from '../ingest/refusal.ts';
 import { authorizeBearer, NO_BRANCH } from '../keys/access.ts';
 import { failure } from './answer.ts';
 import { appRoutes } from './apps.ts';
@@ -10,6 +11,7 @@ import type { ApiDeps, ApiEnv } from './deps.ts';
 import { devRoutes } from './dev.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flow.ts';
+import { healthRoutes } from './health.ts';
 import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
 import { registerRoutes } from './register.ts';
@@ -26,6 +28,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', devRoutes(deps));
   app.route('/', intakeRoutes(deps));
   app.use(signedIn(deps));
+  app.route('/', healthRoutes(deps));
   app.route('/', registerRoutes(deps));
   app.route('/', appRoutes(deps));
   app.route('/', eventRoutes(deps));
@@ -35,6 +38,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', flowRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
+    if (error instanceof Refusal) return failure(c, error.status, error.message);
     deps.log.error('api: a request failed', { method: c.req.method, error });
     return c.json({ error: 'internal error', status: 500 }, 500);
   });

@@ -6,7 +6,7 @@ import { limits } from '../protocol/limits.ts';
 import type { ApiContext } from './deps.ts';
 
 /**
- * Counted while it is read, and checked for its depth before anything walks it. Throws a `Refusal`.
+ * Counted while it is read, and checked for its depth before anything walks it. Throws a `Refusal`, which the front answers with.
  * @param limit in bytes.
  */
 export async function readJson(c: ApiContext, limit: number): Promise<unknown> {

@@ -3,7 +3,19 @@ import type { Context } from 'hono';
 import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
 import type { SyncDeps } from '../registry/sync.ts';
-import type { Clock, Entropy, Gates, Log, RemoteRuns, Runs, Seal, Signals, Store } from '../ports.ts';
+import type {
+  Backlog,
+  Clock,
+  Entropy,
+  Gates,
+  Log,
+  RemoteRuns,
+  Runs,
+  Seal,
+  Signals,
+  Store,
+  Sweeps,
+} from '../ports.ts';
 
 export interface ApiDeps extends SyncDeps {
   keys: KeyConfig;
@@ -12,6 +24,8 @@ export interface ApiDeps extends SyncDeps {
   runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
   signals: Pick<Signals, 'send'>;
   remoteRuns: RemoteRuns;
+  sweeps: Pick<Sweeps, 'repairs'>;
+  eventQueue: Backlog;
   gates: Pick<Gates, 'lines' | 'change'>;
   /** Null when the deployment has no encryption key. */
   seal: Pick<Seal, 'open'> | null;

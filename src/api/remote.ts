@@ -4,7 +4,6 @@
  */
 import { Hono } from 'hono';
 import * as z from 'zod';
-import { Refusal } from '../ingest/refusal.ts';
 import { isUlid } from '../lib/ulid.ts';
 import { limits } from '../protocol/limits.ts';
 import type { RunSnapshot } from '../protocol/run.ts';
@@ -42,22 +41,9 @@ async function part(
   return c.body(text(snapshot), 200, { 'content-type': 'application/json' });
 }
 
-async function take(deps: ApiDeps, c: ApiContext, id: string): Promise<Response> {
+async function take({ remoteRuns }: ApiDeps, c: ApiContext, id: string): Promise<Response> {
   if (!isUlid(id)) return failure(c, 400, `Invalid run ID: ${id}`);
-  try {
-    return await taken(deps, c, id, checkpoint.safeParse(await readJson(c, limits.answerBytes)));
-  } catch (error) {
-    if (error instanceof Refusal) return failure(c, error.status, error.message);
-    throw error;
-  }
-}
-
-async function taken(
-  { remoteRuns }: ApiDeps,
-  c: ApiContext,
-  id: string,
-  parsed: z.ZodSafeParseResult<z.infer<typeof checkpoint>>,
-): Promise<Response> {
+  const parsed = checkpoint.safeParse(await readJson(c, limits.answerBytes));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     return failure(c, 400, `body${['', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'invalid'}`);

@@ -1,6 +1,5 @@
 /** `POST /v1/signals`: a signal for the run that waits for it (RA-22, wire 9.4). */
 import { Hono } from 'hono';
-import { Refusal } from '../ingest/refusal.ts';
 import { ulid } from '../lib/ulid.ts';
 import { limits } from '../protocol/limits.ts';
 import { readSignal } from '../protocol/signal.ts';
@@ -16,16 +15,10 @@ export function signalRoutes(deps: ApiDeps): Hono<ApiEnv> {
 
 async function send({ signals, clock, entropy }: ApiDeps, c: ApiContext): Promise<Response> {
   const now = clock.now();
-  try {
-    const written = await readJson(c, limits.requestBytes);
-    const read = readSignal(written, ulid(now, entropy.bytes(10)));
-    if (typeof read === 'string') return failure(c, 400, read);
-    const runId = await signals.send(c.get('env'), read.signal, read.sent);
-    if (runId === null) return failure(c, 404, 'No signal found');
-    // In both places: SDKs read `data`, the API's description has it beside it.
-    return c.json({ data: { run_id: runId }, run_id: runId, metadata: metadata(now) });
-  } catch (error) {
-    if (error instanceof Refusal) return failure(c, error.status, error.message);
-    throw error;
-  }
+  const read = readSignal(await readJson(c, limits.requestBytes), ulid(now, entropy.bytes(10)));
+  if (typeof read === 'string') return failure(c, 400, read);
+  const runId = await signals.send(c.get('env'), read.signal, read.sent);
+  if (runId === null) return failure(c, 404, 'No signal found');
+  // In both places: SDKs read `data`, the API's description has it beside it.
+  return c.json({ data: { run_id: runId }, run_id: runId, metadata: metadata(now) });
 }

@@ -48,12 +48,15 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     { ORDERS: { fetch: (request: Request) => answers.fetch(request) }, PLAIN: 'text' },
     { fetch: (request) => answers.fetch(request), allowsPrivate: dev },
   );
+  const health = { backlog: 3, repairs: { alarms: 0, asks: 0, reports: 0, events: 0 } };
   const all = { dev, eventKeys: ['event-key'], signingKeys: [SIGNING_KEY], ...keys };
   const deps: ApiDeps = {
     ...base,
     ...signatures(all, base.clock),
     crons,
     gates,
+    sweeps: { repairs: async () => health.repairs },
+    eventQueue: { backlog: async () => health.backlog },
     network,
     keys: all,
     remoteRuns: { checkpoint: async () => null, snapshot: async () => null },

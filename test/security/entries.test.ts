@@ -17,6 +17,7 @@ const SDK = { ...AUTH, 'x-inngest-sdk': 'js:v3.54.2' };
 
 /** Everything that reads a body, and how much of it. */
 const ENTRIES: [string, number][] = [
+  ['/v1/functions/app-f/flow', limits.requestBytes],
   ['/e/event-key', limits.requestBytes],
   ['/fn/register', limits.registrationBytes],
   ['/v2/apps/app/syncs', limits.registrationBytes],
@@ -37,16 +38,25 @@ function world() {
   return w;
 }
 
+const methodOf = (path: string) => (path.endsWith('/flow') ? 'PUT' : 'POST');
+
 test('every entry that reads a body is tried here', () => {
   const posts = apiWorld()
     .routes.filter(
-      ({ method, path }) => method === 'POST' && !BODILESS.test(path) && !/^\/e\/?$|\/$/.test(path),
+      ({ method, path }) =>
+        /^(?:POST|PUT)$/.test(method) && !BODILESS.test(path) && !/^\/e\/?$|\/$/.test(path),
     )
-    .map(({ path }) => path.replace(':id', idAt(1)).replace(':app', 'app').replace(':key', 'event-key'));
+    .map(({ path }) =>
+      path
+        .replace('functions/:id', 'functions/app-f')
+        .replace(':id', idAt(1))
+        .replace(':app', 'app')
+        .replace(':key', 'event-key'),
+    );
   expect([...new Set(posts)].toSorted()).toEqual(ENTRIES.map(([path]) => path).toSorted());
 });
 
-describe.each(ENTRIES)('POST %s', (path, limit) => {
+describe.each(ENTRIES)('%s', (path, limit) => {
   test.each(['nothing', 'too little'])(
     'reads no more than it may of a body of which the length says %s (EA-11)',
     async (says) => {
@@ -59,7 +69,11 @@ describe.each(ENTRIES)('POST %s', (path, limit) => {
         },
       });
       const headers = { ...SDK, ...(says === 'nothing' ? {} : { 'content-length': '10' }) };
-      const response = await world().call('POST', path, { headers, body, duplex: 'half' } as RequestInit);
+      const response = await world().call(methodOf(path), path, {
+        headers,
+        body,
+        duplex: 'half',
+      } as RequestInit);
       expect([response.status, read < limit + 4 * chunk.byteLength]).toEqual([413, true]);
     },
   );
@@ -86,7 +100,7 @@ describe.each(ENTRIES)('POST %s', (path, limit) => {
     ['an operation of an inherited name', '{"qi_id":"q","steps":[{"op":"constructor","id":"a"}]}'],
   ])('refuses %s, and does not repeat it', async (_, body) => {
     const w = world();
-    const response = await w.call('POST', path, { headers: SDK, body });
+    const response = await w.call(methodOf(path), path, { headers: SDK, body });
     const text = await response.text();
     // An app may be synced with any object, or none: it is looked for then.
     expect([400, 404, 422], text).toContain(response.status);
@@ -102,7 +116,7 @@ describe.each(ENTRIES)('POST %s', (path, limit) => {
         "functions":[{"${name}":${evil},"id":"f","name":"f","triggers":[{"event":"a","${name}":${evil}}],"steps":{"${name}":${evil}}}],
         "steps":[{"op":"StepRun","id":"${name}","${name}":${evil},"opts":{"${name}":${evil}}}]}`;
       const w = world();
-      const response = await w.call('POST', path, { headers: SDK, body });
+      const response = await w.call(methodOf(path), path, { headers: SDK, body });
       expect(response.status).toBeLessThan(500);
       expect(w.log.lines).toEqual([]);
       expect(({} as Record<string, unknown>)['isAdmin']).toBeUndefined();
