@@ -15,7 +15,7 @@ import { parseSchedule, type Schedule } from '../src/cron/schedule.ts';
 import { missed, nextTick, SKIPPED_MAX } from '../src/cron/ticks.ts';
 import { chunks } from '../src/lib/chunks.ts';
 import { hashUlid } from '../src/lib/hash.ts';
-import type { StoredEvent } from '../src/protocol/event.ts';
+import { TIMER, type StoredEvent } from '../src/protocol/event.ts';
 import type { FunctionConfig, Trigger } from '../src/protocol/function.ts';
 import { DAY, MINUTE, SECOND } from '../src/lib/time.ts';
 import type { CronRpc, SkippedTicks } from '../src/protocol/rpc.ts';
@@ -33,7 +33,6 @@ const GRACE = MINUTE;
 const BATCH = 500;
 
 /** The event of a tick (CR-10). */
-const TICK = 'inngest/scheduled.timer';
 
 export interface CronDeps {
   storage: ObjectStorage;
@@ -233,7 +232,7 @@ function tickEvent(env: string, { functionId, tick, cron, due }: Start, now: num
   return {
     internalId: hashUlid(due, `cron:${env}:${functionId}:${tick}`),
     env,
-    name: TICK,
+    name: TIMER,
     data: { cron },
     ts: tick,
     receivedAt: now,

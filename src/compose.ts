@@ -17,6 +17,7 @@ import type {
   AppNetwork,
   Apps,
   Backlog,
+  Cancellations,
   Clock,
   Crons,
   Entropy,
@@ -38,6 +39,7 @@ import type {
 } from './ports.ts';
 import { createRegistry } from './registry/registry.ts';
 import { d1Apps } from './store/apps.ts';
+import { d1Cancellations } from './store/cancellations.ts';
 import { d1Store } from './store/d1.ts';
 
 export interface Parts {
@@ -46,6 +48,7 @@ export interface Parts {
   environment: string;
   store: Store;
   apps: Apps;
+  cancellations: Cancellations;
   functions: Registry;
   /** For every call of an app. */
   network: AppNetwork;
@@ -91,6 +94,7 @@ export function compose(env: Env, configs: readonly FunctionConfig[], overrides:
     environment: own.environment,
     store: d1Store(env.DB, { retention: config.retentionDays * DAY }),
     apps,
+    cancellations: d1Cancellations(env.DB),
     functions: createRegistry(apps, own, clock),
     events: queueSender(env.EVENTS),
     eventQueue: { backlog: async () => (await env.EVENTS.metrics()).backlogCount },

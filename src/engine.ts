@@ -6,6 +6,7 @@ import { version } from '../package.json';
 import { api } from './api/app.ts';
 import { baseHeaders } from './api/headers.ts';
 import { compose, type Parts } from './compose.ts';
+import { cancelRun } from './dispatch/cancel.ts';
 import { consumeRuns } from './dispatch/close.ts';
 import { consumeEvents } from './dispatch/consume.ts';
 import { isHeardAgain } from './dispatch/flow.ts';
@@ -70,7 +71,14 @@ function prepare(
   const parts = compose(env, functions, { ...overrides, config: settings });
   const again = (event: StoredEvent) => isHeardAgain(parts.functions, event);
   const intake = { ...parts, prompt: promptDispatch(parts), isHeardAgain: again, arm: armOnce(parts) };
-  const app = api({ ...parts, ...signatures(settings, parts.clock), keys: settings, intake, version });
+  const app = api({
+    ...parts,
+    ...signatures(settings, parts.clock),
+    keys: settings,
+    intake,
+    version,
+    cancelRun: (environment, runId) => cancelRun(parts, environment, runId),
+  });
   return { parts, fetch: (request, bindings, ctx) => app.fetch(request, bindings, ctx) };
 }
 

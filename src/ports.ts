@@ -110,6 +110,8 @@ export interface EventQuery {
   env: string;
   /** Without a name, `inngest/function.finished` is left out (SY-12): every run has one. */
   name?: string;
+  /** The engine's own events are left out, but not the ticks of crons, which start runs as senders' events do. */
+  isInternalLeftOut?: boolean;
   receivedAfter: number;
   receivedBefore?: number;
   /** Internal id: only events that sort after it (older ones). */
@@ -154,6 +156,35 @@ export interface DueRun {
   deadReason: string | null;
 }
 
+/** Where to look for open runs of a function. */
+export interface OpenRunSearch {
+  env: string;
+  functionId: string;
+  /** Queued at this moment or later, and before that one; in milliseconds. */
+  after: number;
+  before: number;
+  /** The run that the search has come to; `''` to begin. */
+  cursor: string;
+  /** Rows of the index that are looked at, whatever is found among them. */
+  window: number;
+}
+
+/** A list of runs, the newest first. */
+export interface RunQuery {
+  env: string;
+  functionIds?: string[];
+  /** Of the events that started them. */
+  eventIds?: string[];
+  statuses?: RunStatus[];
+  /** By when they were queued, or ended: at this moment or later, and before that one, if there is one; in milliseconds. */
+  time: 'queuedAt' | 'endedAt';
+  from: number;
+  until?: number;
+  /** Only runs that sort after it (older ones). */
+  cursor?: string;
+  limit: number;
+}
+
 /** The event history, the idempotency keys and the index of runs. Every method is one atomic batch and may be repeated. */
 export interface Store {
   /**
@@ -181,6 +212,9 @@ export interface Store {
   listEvents(query: EventQuery): Promise<EventRecord[]>;
   runsOfEvent(env: string, internalId: string): Promise<RunRecord[]>;
   findRun(env: string, runId: string): Promise<RunRecord | null>;
+  listRuns(query: RunQuery): Promise<RunRecord[]>;
+  /** @returns the cursor of the next search; null when nothing is left to look at. */
+  openRunsOf(search: OpenRunSearch): Promise<{ runs: RunRecord[]; cursor: string | null }>;
 
   /** Accepted before `before` and not dispatched yet: internal ids, oldest first. */
   undispatched(before: number, limit: number): Promise<string[]>;
@@ -393,6 +427,50 @@ export interface Apps {
   ): Promise<void>;
   /** Archives an app, or takes that back (AP-45). False: there is no such app. */
   setArchived(env: string, appId: string, archivedAt: number | null): Promise<boolean>;
+}
+
+/** Open runs of one function that are to be cancelled, by when they were queued (BC group). Times in milliseconds. */
+export interface Cancellation {
+  id: string;
+  env: string;
+  appId: string;
+  /** Composite. */
+  functionId: string;
+  /** Inclusive; null: no lower bound. */
+  startedAfter: number | null;
+  /** Exclusive. While it lies in the future, runs that are yet to come are cancelled too. */
+  startedBefore: number;
+  /** CEL over the `event` that started the run; null: all of them. */
+  expression: string | null;
+  createdAt: number;
+}
+
+/** How far a cancellation has come. */
+export interface CancellationProgress {
+  /** Nothing that was queued before is left to be looked at. */
+  since: number;
+  /** The walk through the index that is under way: the run it has come to, and what `since` will be after it. */
+  pass: { cursor: string; until: number } | null;
+  matched: number;
+  cancelled: number;
+  endedAt: number | null;
+}
+
+export type CancellationRecord = Cancellation & CancellationProgress;
+
+/** Where bulk cancellations are kept. Every method is one statement and may be repeated. */
+export interface Cancellations {
+  create(cancellation: Cancellation): Promise<void>;
+  /** The newest first. @param cursor only what sorts after this id. */
+  list(env: string, limit: number, cursor?: string): Promise<CancellationRecord[]>;
+  /** False: there is none. */
+  remove(env: string, id: string): Promise<boolean>;
+  /** Those with work left, the oldest first. */
+  open(limit: number): Promise<CancellationRecord[]>;
+  /** Nothing where it has been removed. */
+  advance(id: string, progress: CancellationProgress): Promise<void>;
+  /** Those that ended before. */
+  forget(before: number): Promise<void>;
 }
 
 /** The way to apps. */

@@ -1,4 +1,4 @@
-/** The two shapes of every answer of the REST API (RA-3, RA-4). */
+/** The shapes of every answer of the REST API: of version 1 (RA-3, RA-4), and of version 2 (wire 9.7). */
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { ApiContext } from './deps.ts';
 
@@ -14,6 +14,28 @@ export function metadata(now: number) {
 
 export function failure(c: ApiContext, status: Status, error: string): Response {
   return c.json({ error, data: null, status }, status);
+}
+
+export function successV2(
+  c: ApiContext,
+  data: unknown,
+  now: number,
+  status: ContentfulStatusCode = 200,
+): Response {
+  return c.json({ data, metadata: { fetchedAt: rfc3339(now), cachedUntil: null } }, status);
+}
+
+export function failureV2(
+  c: ApiContext,
+  status: ContentfulStatusCode,
+  code: string,
+  message: string,
+): Response {
+  return c.json({ errors: [{ code, message }] }, status);
+}
+
+export function missingV2(c: ApiContext, what: 'app' | 'event' | 'function' | 'run'): Response {
+  return failureV2(c, 404, 'not_found', `There is no such ${what}`);
 }
 
 /** UTC with milliseconds (RA-7). */

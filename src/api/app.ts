@@ -7,10 +7,12 @@ import { Refusal } from '../ingest/refusal.ts';
 import { authorizeBearer, NO_BRANCH } from '../keys/access.ts';
 import { failure } from './answer.ts';
 import { appRoutes } from './apps.ts';
+import { cancellationRoutes } from './cancellations.ts';
 import type { ApiDeps, ApiEnv } from './deps.ts';
 import { devRoutes } from './dev.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flow.ts';
+import { gqlRoutes } from './gql.ts';
 import { healthRoutes } from './health.ts';
 import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
@@ -18,6 +20,8 @@ import { registerRoutes } from './register.ts';
 import { remoteRoutes } from './remote.ts';
 import { runRoutes } from './runs.ts';
 import { signalRoutes } from './signals.ts';
+import { telemetryRoutes } from './telemetry.ts';
+import { v2Routes } from './v2.ts';
 
 export function api(deps: ApiDeps): Hono<ApiEnv> {
   const { dev } = deps.keys;
@@ -33,6 +37,10 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', appRoutes(deps));
   app.route('/', eventRoutes(deps));
   app.route('/', runRoutes(deps));
+  app.route('/', cancellationRoutes(deps));
+  app.route('/', gqlRoutes(deps));
+  app.route('/', telemetryRoutes());
+  for (const base of ['/v2', '/api/v2']) app.route(base, v2Routes(deps));
   app.route('/', signalRoutes(deps));
   app.route('/', remoteRoutes(deps));
   app.route('/', flowRoutes(deps));

@@ -11,7 +11,7 @@ import { inspect } from '../registry/inspect.ts';
 import { RegistrationRefused } from '../registry/registration.ts';
 import { sync } from '../registry/sync.ts';
 import { VisitFailed } from '../registry/visit.ts';
-import { rfc3339, success } from './answer.ts';
+import { failureV2, missingV2, success, successV2 } from './answer.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './deps.ts';
 import { appView, functionView } from './function-views.ts';
 
@@ -19,14 +19,13 @@ export function appRoutes(deps: ApiDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
   routes.get('/v1/apps', async (c) => success(c, await apps(deps, c), deps.clock.now()));
   routes.get('/v1/apps/:app/functions', async (c) => c.json(await functionsOf(deps, c, c.req.param('app'))));
-  for (const base of ['/v2', '/api/v2']) routes.route(base, secondVersion(deps));
   return routes;
 }
 
-function secondVersion(deps: ApiDeps): Hono<ApiEnv> {
+/** Of version 2 of the API. */
+export function appRoutesV2(deps: ApiDeps): Hono<ApiEnv> {
   const routes = new Hono<ApiEnv>();
-  const data = (c: ApiContext, value: unknown) =>
-    c.json({ data: value, metadata: { fetchedAt: rfc3339(deps.clock.now()), cachedUntil: null } });
+  const data = (c: ApiContext, value: unknown) => successV2(c, value, deps.clock.now());
   routes.get('/apps', async (c) => data(c, await apps(deps, c)));
   routes.get('/apps/:app/functions', async (c) => data(c, await functionsOf(deps, c, c.req.param('app'))));
   routes.get('/apps/:app/functions/:fn', async (c) => {
@@ -34,12 +33,12 @@ function secondVersion(deps: ApiDeps): Hono<ApiEnv> {
     const found = (await functionsOf(deps, c, app)).find(
       ({ slug }) => slug === fn || slug === `${app}-${fn}`,
     );
-    return found === undefined ? missing(c, 'function') : data(c, found);
+    return found === undefined ? missingV2(c, 'function') : data(c, found);
   });
   routes.post('/apps/:app/syncs', (c) => syncApp(deps, c, c.req.param('app'), data));
   routes.get('/apps/:app/check', async (c) => {
     const app = await find(deps, c, c.req.param('app'));
-    return app === undefined ? missing(c, 'app') : data(c, await inspect(deps, c.get('env'), app.url));
+    return app === undefined ? missingV2(c, 'app') : data(c, await inspect(deps, c.get('env'), app.url));
   });
   for (const [action, isArchived] of [
     ['archive', true],
@@ -78,16 +77,16 @@ async function syncApp(deps: ApiDeps, c: ApiContext, appId: string, answer: Answ
   try {
     const text = await readText(c.req.raw.body, limits.registrationBytes);
     const wanted = syncRequest.safeParse(text === '' ? {} : parseJson(text));
-    if (!wanted.success) return failed(c, 400, 'invalid_request', 'url: expected a string');
+    if (!wanted.success) return failureV2(c, 400, 'invalid_request', 'url: expected a string');
     const url = wanted.data.url ?? (await find(deps, c, appId))?.url;
-    if (url === undefined) return missing(c, 'app');
+    if (url === undefined) return missingV2(c, 'app');
     const syncId = hashUuid(`sync:${deps.intake.entropy.bytes(16).join()}`);
     return answer(c, await sync(deps, c.get('env'), url, syncId));
   } catch (error) {
-    if (error instanceof VisitFailed) return failed(c, 422, 'sync_failed', error.message);
+    if (error instanceof VisitFailed) return failureV2(c, 422, 'sync_failed', error.message);
     if (error instanceof RegistrationRefused)
-      return failed(c, 422, error.code ?? 'sync_failed', error.message);
-    if (error instanceof Refusal) return failed(c, error.status, 'invalid_request', error.message);
+      return failureV2(c, 422, error.code ?? 'sync_failed', error.message);
+    if (error instanceof Refusal) return failureV2(c, error.status, 'invalid_request', error.message);
     throw error;
   }
 }
@@ -102,21 +101,7 @@ async function archive(
 ): Promise<Response> {
   const env = c.get('env');
   const isThere = await deps.apps.setArchived(env, appId, isArchived ? deps.clock.now() : null);
-  if (!isThere) return missing(c, 'app');
+  if (!isThere) return missingV2(c, 'app');
   await deps.crons.sync(env);
   return answer(c, { name: appId, isArchived });
-}
-
-function missing(c: ApiContext, what: 'app' | 'function'): Response {
-  return failed(c, 404, 'not_found', `There is no such ${what}`);
-}
-
-/** Wire 9.7. */
-function failed(
-  c: ApiContext,
-  status: 404 | 422 | Refusal['status'],
-  code: string,
-  message: string,
-): Response {
-  return c.json({ errors: [{ code, message }] }, status);
 }

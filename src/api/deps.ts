@@ -5,6 +5,7 @@ import type { KeyConfig } from '../keys/access.ts';
 import type { SyncDeps } from '../registry/sync.ts';
 import type {
   Backlog,
+  Cancellations,
   Clock,
   Entropy,
   Gates,
@@ -21,10 +22,13 @@ export interface ApiDeps extends SyncDeps {
   keys: KeyConfig;
   intake: IntakeDeps;
   store: Store;
-  runs: Pick<Runs, 'read' | 'trace' | 'cancel'>;
+  runs: Pick<Runs, 'read' | 'trace'>;
+  /** By its id, also one that has not been started yet (src/dispatch/cancel.ts). */
+  cancelRun: (env: string, runId: string) => Promise<'cancelled' | 'ended' | 'unknown'>;
+  cancellations: Cancellations;
+  sweeps: Sweeps;
   signals: Pick<Signals, 'send'>;
   remoteRuns: RemoteRuns;
-  sweeps: Pick<Sweeps, 'repairs'>;
   eventQueue: Backlog;
   gates: Pick<Gates, 'lines' | 'change'>;
   /** Null when the deployment has no encryption key. */

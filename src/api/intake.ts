@@ -41,7 +41,7 @@ async function receive(deps: ApiDeps, c: ApiContext): Promise<Response> {
 }
 
 /** Outside a Worker there is no such context, and nothing that ends with the answer. */
-function keepGoing(c: ApiContext, work: Promise<unknown>): void {
+export function keepGoing(c: ApiContext, work: Promise<unknown>): void {
   try {
     c.executionCtx.waitUntil(work);
   } catch {

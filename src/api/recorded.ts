@@ -5,8 +5,12 @@ import type { ApiDeps } from './deps.ts';
 import { runView } from './views.ts';
 
 export async function recordedRun(deps: Pick<ApiDeps, 'runs'>, record: RunRecord) {
-  const output = record.outputInObject ? (await deps.runs.read(record.runId))?.output : parsed(record.output);
-  return runView(record, record.eventId, output ?? null);
+  return runView(record, record.eventId, await recordedOutput(deps, record));
+}
+
+export async function recordedOutput(deps: Pick<ApiDeps, 'runs'>, record: RunRecord): Promise<Json> {
+  if (!record.outputInObject) return parsed(record.output);
+  return (await deps.runs.read(record.runId))?.output ?? null;
 }
 
 function parsed(output: string | null): Json {

@@ -100,6 +100,23 @@ export function traceView(trace: RunTrace) {
   };
 }
 
+/** One for the run itself and for each step that waits; what waits under a limit has no time, and a place in its line. */
+export function jobViews({ waiting, failures, steps }: RunTrace) {
+  const ofSteps = steps.flatMap(({ waiting: one, attempts }) =>
+    one === null ? [] : [{ one, attempt: Math.max(attempts - 1, 0) }],
+  );
+  // Those of the run itself come first (`RunTrace.waiting`).
+  const own = waiting.slice(0, waiting.length - ofSteps.length);
+  return [...own.map((one) => ({ one, attempt: failures.length })), ...ofSteps]
+    .toSorted((a, b) => (a.one.until ?? Infinity) - (b.one.until ?? Infinity))
+    .map(({ one: { until, reason, line }, attempt }) => ({
+      at: time(until),
+      position: line?.before ?? 0,
+      kind: reason,
+      attempt,
+    }));
+}
+
 function stepView(step: StepTrace) {
   const { id, name, op, tool, status, attempts, late, input, output, error } = step;
   return {

@@ -4,7 +4,7 @@ import { bind, compileWait } from '../expr/wait.ts';
 import { hashUlid } from '../lib/hash.ts';
 import type { JsonObject } from '../lib/json.ts';
 import type { SerializedError } from '../protocol/error.ts';
-import { eventView, type StoredEvent } from '../protocol/event.ts';
+import { eventView, INVOKED, type StoredEvent } from '../protocol/event.ts';
 import type { WaitForEvent } from '../protocol/op.ts';
 import type { Wait } from '../protocol/wait.ts';
 import type { EventCondition } from '../protocol/op.ts';
@@ -107,7 +107,7 @@ export function invocation(
   return {
     internalId: hashUlid(step.startedAt, `${config.runId}:${step.id}:invoke`),
     env: config.env,
-    name: 'inngest/function.invoked',
+    name: INVOKED,
     data: data ?? {},
     ...(user === undefined ? {} : { user }),
     ...(v === undefined ? {} : { v }),

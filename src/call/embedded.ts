@@ -270,7 +270,7 @@ export class EmbeddedCaller implements Caller {
       const isHeard = live.asks.size === 0;
       if (live.steps.size > 0 || !(isHeard || run.losses > 0)) return;
       for (const id of this.#main.execution.waitingFor()) if (!waiting.has(id)) return;
-      if (isHeard) this.#main.execution.rest();
+      if (isHeard) void this.#main.execution.rest();
       this.#run.feed({ type: 'parked', entry: run.entry });
     });
   }

@@ -7,7 +7,7 @@ import { parseDuration } from '../lib/duration.ts';
 import { isObject, type Json, type JsonObject } from '../lib/json.ts';
 import { parseInstant, DAY } from '../lib/time.ts';
 import { serializeError, type SerializedError } from '../protocol/error.ts';
-import type { AIGateway, Gateway, Op, When } from '../protocol/op.ts';
+import type { AIGateway, Gateway, Op, WaitForEvent, When } from '../protocol/op.ts';
 
 const text = z.string().nullish();
 
@@ -104,8 +104,9 @@ const readers: Record<string, Reader> = {
       event: option(wire, 'event') ?? wire.name ?? '',
       expression: option(wire, 'if'),
       timeout: when(wire, 'timeout', option(wire, 'timeout')),
-      // WE-9: what came before is not considered.
+      // WE-9: for SDKs that do not say, what came before is not considered.
       lookBack: 0,
+      ...ownWait(wire),
     }),
   waitforsignal: waitForSignal,
   invokefunction: invoke,
@@ -140,6 +141,23 @@ function stepError(wire: WireOp, context: OpContext, final: boolean): Meaning {
     final,
     ...(retryAfter === undefined ? {} : { retryAfter }),
   });
+}
+
+/** What only our own SDK says of a wait. */
+const ownOptions = z.object({
+  lookBack: z.union([z.literal('run'), z.number().min(0)]).optional(),
+  or: z.array(z.object({ event: z.string(), if: z.string().optional() })).optional(),
+});
+
+function ownWait(wire: WireOp): Pick<Rest<WaitForEvent>, 'or'> & { lookBack?: number | 'run' } {
+  const parsed = ownOptions.safeParse(wire.opts ?? {});
+  if (!parsed.success)
+    throw new BadOp(`${wire.op} "${nameOf(wire)}": opts: expected lookBack and or as the SDK writes them`);
+  const { lookBack, or } = parsed.data;
+  return {
+    ...(lookBack === undefined ? {} : { lookBack }),
+    ...(or === undefined ? {} : { or: or.map((one) => ({ event: one.event, expression: one.if ?? null })) }),
+  };
 }
 
 function waitForSignal(wire: WireOp, context: OpContext): Meaning {

@@ -7,12 +7,11 @@ import { due } from '../flow/order.ts';
 import { spacing } from '../flow/rate.ts';
 import { parseDuration } from '../lib/duration.ts';
 import { utf8Length } from '../lib/json.ts';
-import { runId } from '../match/plan.ts';
 import type { StoredEvent } from '../protocol/event.ts';
 import type { Asks } from '../protocol/flow.ts';
 import type { FunctionConfig } from '../protocol/function.ts';
 import type { Collectable, Collecting, Entrant, GateOf } from '../protocol/gate.ts';
-import type { RunStart, RunSummary } from '../protocol/run.ts';
+import { runIdOf, type RunStart, type RunSummary } from '../protocol/run.ts';
 import type { Clock, Log, Registry, Runs, StartGates, Store } from '../ports.ts';
 import { errorKind } from './delivery.ts';
 
@@ -167,7 +166,7 @@ async function collect(
   const how = policy.by === 'batch' ? 'batched' : 'debounced';
   for (const { runId: into, absorbed } of await gates.collect(of, policy, items.map(collectable))) {
     if (absorbed === null) continue;
-    const own = runId({ env: of.env, internalId: absorbed }, of.functionId);
+    const own = runIdOf({ env: of.env, internalId: absorbed }, of.functionId);
     const now = clock.now();
     passage.skipped.push(
       recordOf({ ...of, runId: own, eventId: absorbed, queuedAt: now }, `${how} into ${into}`, now),

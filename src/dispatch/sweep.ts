@@ -1,6 +1,6 @@
 /**
  * What closes the gaps that no transaction closes, again and again: events stored but not dispatched, runs of whose end the index
- * was not told, and what has expired. Every piece is bounded, may be repeated, and is tried whatever became of the others.
+ * was not told, and what has expired; and bulk cancellations, which are carried out here. Every piece is bounded, may be repeated, and is tried whatever became of the others.
  */
 import { chunks } from '../lib/chunks.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../lib/time.ts';
@@ -9,14 +9,15 @@ import type { EventsMessage } from '../protocol/message.ts';
 import type { Repairs } from '../protocol/rpc.ts';
 import type { RunCheck, RunEnding } from '../protocol/run.ts';
 import type { Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
+import { cancelMany, type CancellationDeps } from './cancellations.ts';
 import type { CarryDeps } from './carry-out.ts';
 import { concludeRuns } from './close.ts';
 import { inPool } from './pool.ts';
 
-export interface SweepDeps extends CarryDeps {
+export interface SweepDeps extends CarryDeps, Pick<CancellationDeps, 'cancellations'> {
   store: Store;
   events: Sender<EventsMessage>;
-  runs: Pick<Runs, 'start' | 'answer' | 'check' | 'purge'>;
+  runs: Pick<Runs, 'start' | 'answer' | 'check' | 'purge' | 'read' | 'cancel'>;
   clock: Clock;
   log: Log;
   /** What was sent again lately. In memory only: when it is lost, something is sent once more than needed. */
@@ -36,12 +37,14 @@ const CHECK = { grace: { least: 10 * SECOND, most: MINUTE }, least: 30 * SECOND,
 const STUCK = 10 * MINUTE;
 /** Pieces of one sweep. */
 const BOUND = { events: 1_000, runs: 500, expired: 500, atOnce: 24 };
+/** What a bulk cancellation did is shown for so long after its end (BC-15). */
+const CANCELLATIONS_KEPT = 30 * DAY;
 const NEXT = { busy: 5 * SECOND, idle: MINUTE };
 
 /** @returns when the next sweep is due, in milliseconds from now. */
 export async function sweep(deps: SweepDeps): Promise<{ nextIn: number }> {
   let busy = false;
-  for (const [name, piece] of Object.entries({ resend, checkRuns, expire })) {
+  for (const [name, piece] of Object.entries({ resend, checkRuns, cancelMany, expire })) {
     try {
       if (await piece(deps)) busy = true;
     } catch (error) {
@@ -153,7 +156,8 @@ async function notStarted({ store, clock }: SweepDeps, run: DueRun, reason: stri
   };
 }
 
-async function expire({ store, runs, clock, log }: SweepDeps): Promise<boolean> {
+async function expire({ store, runs, cancellations, clock, log }: SweepDeps): Promise<boolean> {
+  await cancellations.forget(clock.now() - CANCELLATIONS_KEPT);
   const { runIds, more } = await store.expire(clock.now(), BOUND.expired);
   const emptied: string[] = [];
   await inPool(runIds, BOUND.atOnce, async (runId) => {

@@ -2,10 +2,9 @@
  * Who may do what: event keys open the event API (EK group), signing keys the rest (SK-13, RA-2). Closed by default: without
  * keys nothing is accepted. Development mode asks for none (EA-27, RA-6).
  */
-import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { hashUuid } from '../lib/hash.ts';
-import { isOneOf } from './compare.ts';
+import { isOneOf } from '../lib/compare.ts';
+import { hashedKey, secretOf } from '../protocol/signature.ts';
 
 /** Current signing key first, then the fallback: both count during a rotation. */
 export interface Keys {
@@ -33,7 +32,6 @@ export interface EventAccess extends Access {
 /** A key of the branch environments that does not say which one (ENV-11). */
 export const NO_BRANCH = 'no branch';
 
-const PREFIX = /^signkey-\w+-/;
 const BRANCH = 'branch/';
 const BRANCH_NAME = 256;
 /** Events that came with a branch key and no name: kept, and nothing listens there (EA-22). */
@@ -87,15 +85,8 @@ function branchEnvironment(header: string | null): string | null {
   return name === '' || [...name].length > BRANCH_NAME ? null : `${BRANCH}${name}`;
 }
 
-/** The part of a signing key that is secret (SK-3). */
-export function secretOf(key: string): string {
-  return key.replace(PREFIX, '');
-}
-
 /** The key's secret as it is and hashed as SDKs send it, both without prefix. */
 function acceptedForms(key: string): string[] {
   const secret = secretOf(key);
-  if (secret === '') return [];
-  const isHex = /^(?:[0-9a-f]{2})+$/i.test(secret);
-  return isHex ? [secret, bytesToHex(sha256(hexToBytes(secret)))] : [secret];
+  return secret === '' ? [] : [secret, hashedKey(secret)];
 }

@@ -2,11 +2,9 @@
 import { compile, type Expression } from '../expr/expression.ts';
 import { type Verdict, verdict } from '../expr/results.ts';
 import { readsUser as mentionsUser } from '../expr/syntax.ts';
-import { hashUlid } from '../lib/hash.ts';
-import { ulidTime } from '../lib/ulid.ts';
 import { type EventView, eventView, failureChain, type StoredEvent } from '../protocol/event.ts';
 import type { FunctionConfig } from '../protocol/function.ts';
-import type { RunStart } from '../protocol/run.ts';
+import { runIdOf, type RunStart } from '../protocol/run.ts';
 
 /** One event trigger of a function. Triggers are alternatives: the filter of one says nothing about another (TR-8). */
 interface Listener {
@@ -94,7 +92,7 @@ export function plan(
   options: PlanOptions = {},
 ): RunStart[] {
   return matching(index, event, options).map((config) => ({
-    runId: runId(event, config.id),
+    runId: runIdOf(event, config.id),
     env: event.env,
     functionId: config.id,
     events: [event],
@@ -159,17 +157,6 @@ function listeners(index: TriggerIndex, name: string): Listener[] {
     }
   }
   return found;
-}
-
-/**
- * Derived, so that a redelivered event finds its runs there already. Its time is that of the event's internal id: `ts` may be any
- * moment, and differs when a sender repeats a request without one.
- */
-export function runId(
-  { env, internalId }: Pick<StoredEvent, 'env' | 'internalId'>,
-  functionId: string,
-): string {
-  return hashUlid(ulidTime(internalId), `${env}:${internalId}:${functionId}`);
 }
 
 function add(map: Map<string, Listener[]>, key: string, listener: Listener): void {

@@ -4,7 +4,7 @@ import { isObject, type JsonObject } from '../lib/json.ts';
 import { limits } from './limits.ts';
 
 /** Names under this prefix are the engine's own (EVT-30). */
-const RESERVED_PREFIX = 'inngest/';
+export const RESERVED_PREFIX = 'inngest/';
 
 /**
  * `z.record` and `z.object` copy what they check and would lose keys such as `__proto__`, which are plain data here (EVT-26):
@@ -87,6 +87,12 @@ export interface EventView {
 export const FINISHED = 'inngest/function.finished';
 export const FAILED = 'inngest/function.failed';
 export const CANCELLED = 'inngest/function.cancelled';
+
+/** A tick of a cron. */
+export const TIMER = 'inngest/scheduled.timer';
+
+/** The event of an invocation (IV-7). */
+export const INVOKED = 'inngest/function.invoked';
 
 /** The functions whose failures led to this event, the earliest first. */
 export function failureChain(event: StoredEvent): string[] {

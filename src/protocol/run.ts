@@ -1,6 +1,8 @@
 /** A run as its object is given it, and as it reports itself. */
 import * as z from 'zod';
+import { hashUlid } from '../lib/hash.ts';
 import type { Json } from '../lib/json.ts';
+import { ulidTime } from '../lib/ulid.ts';
 import type { SerializedError } from './error.ts';
 import type { Op, StepTool } from './op.ts';
 import { storedEvent } from './event.ts';
@@ -13,6 +15,17 @@ import { runFlow } from './flow.ts';
  */
 const runStatus = z.enum(['Running', 'Completed', 'Failed', 'Cancelled', 'Skipped']);
 export type RunStatus = z.infer<typeof runStatus>;
+
+/**
+ * Derived, so that a redelivered event finds its runs there already. Its time is that of the event's internal id: `ts` may be any
+ * moment, and differs when a sender repeats a request without one.
+ */
+export function runIdOf(
+  { env, internalId }: { env: string; internalId: string },
+  functionId: string,
+): string {
+  return hashUlid(ulidTime(internalId), `${env}:${internalId}:${functionId}`);
+}
 
 /** The step of another run that invoked this one. */
 const runParent = z.object({ runId: z.string(), key: z.string() });

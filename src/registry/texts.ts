@@ -79,6 +79,12 @@ function cronProblems(path: PropertyKey[], { cron, jitter }: Item['item']): Prob
   return problems;
 }
 
+/** What is wrong with an expression over `event`; null where nothing is. */
+export function filterProblem(source: string): string | null {
+  const compiled = compileFilter(source);
+  return compiled.ok ? null : textOf(compiled.error);
+}
+
 function compileKey(source: string): Compilation {
   return compile(source, { place: 'key' });
 }

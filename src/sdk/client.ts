@@ -1,6 +1,13 @@
 /** The client: what an app is called, how it reaches its engine, and what its functions are made with. */
 import { executionContext } from './context.ts';
-import { pickVariables, processVariables, readSettings, type Settings, type Variables } from './env.ts';
+import {
+  type ExplicitSettings,
+  pickVariables,
+  processVariables,
+  readSettings,
+  type Settings,
+  type Variables,
+} from './settings.ts';
 import type { EventPayload, Sendable, TriggerName } from './events.ts';
 import { InngestFunction } from './function.ts';
 import { ConsoleLogger, parseLevel, type LogLevel } from './logger.ts';
@@ -61,7 +68,21 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
 
   /** The environment that events are sent to, as far as it is known here. */
   get env(): string | null {
-    return this.#settings().environment;
+    return this.settings().environment;
+  }
+
+  /** For the hosts of this client's functions. */
+  get fetch(): Fetch {
+    return this.#fetch;
+  }
+
+  /**
+   * What holds for one request that its host got.
+   * @param own of the host; it wins over what the client was given. @param record variables that came with the request.
+   */
+  settings(own: ExplicitSettings = {}, record: object = {}): Settings {
+    const explicit = { ...this.#options, eventKey: this.#eventKey, ...own };
+    return readSettings(explicit, { ...(this.#variables ?? processVariables()), ...pickVariables(record) });
   }
 
   /** When all middleware is set up; sends and runs wait for that by themselves. Rejects with what `init` has thrown. */
@@ -105,7 +126,7 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
     const run = executionContext.getStore();
     // The host of a run delivers into its own environment.
     if (run !== undefined && env === undefined) return run.send(events);
-    const settings = this.#settings();
+    const settings = this.settings();
     const target = { ...settings, environment: env ?? settings.environment };
     return { ids: await postEvents(events, target, this.#fetch) };
   }
@@ -142,13 +163,6 @@ export class Inngest<Options extends ClientOptions = ClientOptions> {
     // Asks for the level in its turn: by then it has been said.
     if (level === null) this.warnOnce('INNGEST_LOG_LEVEL names no level: "info" is used');
     return level ?? 'info';
-  }
-
-  #settings(): Settings {
-    return readSettings(
-      { ...this.#options, eventKey: this.#eventKey },
-      this.#variables ?? processVariables(),
-    );
   }
 
   /** Forms of older versions (FN-2, FN-20). */

@@ -90,8 +90,10 @@ export interface ExecutionHooks {
   stepEnded(result: Result, step: RunStep, isLast: boolean): Soon<Result>;
   /** The handler has returned or thrown. */
   ended(result: Result): Soon<Result>;
-  /** The handler waits, maybe for a long time. Never throws. */
-  rest(): void;
+  /** A step goes on before others that were settled earlier and have not been asked for. Never throws. */
+  overtook(name: string): void;
+  /** The handler waits, maybe for a long time. Never throws or rejects. */
+  rest(): Soon<void>;
 }
 
 /** Which run is entered, and what is around it. */
@@ -151,8 +153,13 @@ export class Execution {
   }
 
   /** The run is parked: whatever the handler waits for may take long. It goes on where it is if it is still there then. */
-  rest(): void {
-    if (!this.#stopped) this.#entry?.hooks.rest();
+  rest(): Soon<void> {
+    return this.#stopped ? undefined : this.#entry?.hooks.rest();
+  }
+
+  /** Stored outcomes are still being given to the handler, which may come to further steps. */
+  get isReplaying(): boolean {
+    return this.#inTurn || this.#skipScheduled || this.#hasSettledPending();
   }
 
   /** The handler is not continued any more: its promises stay open for ever. */
@@ -302,12 +309,17 @@ export class Execution {
       if (this.#stopped) return;
       const { settled } = this.#host;
       const next = settled.findIndex((id, at) => at >= this.#position && this.#pending.has(id));
-      if (next !== -1) {
-        for (const id of settled.slice(this.#position, next)) this.#skipped.add(id);
-        this.#position = next;
-      }
+      if (next !== -1) this.#skipTo(next);
       this.settle();
     }, 0);
+  }
+
+  #skipTo(next: number): void {
+    const passedOver = this.#host.settled.slice(this.#position, next);
+    const { name } = this.#pending.get(this.#host.settled[next] ?? '') ?? {};
+    for (const id of passedOver) this.#skipped.add(id);
+    if (passedOver.length > 0 && name !== undefined) this.#entry?.hooks.overtook(name);
+    this.#position = next;
   }
 
   #context(stepId: string | null): ExecutionContext {

@@ -26,6 +26,7 @@ export class EntryHooks implements ExecutionHooks {
   #phase: Phase = { is: 'replaying' };
   /** Steps that had an outcome when the entry began, and that the handler has not been given yet. */
   #replaying = new Map<string, Memo | null>();
+  #hasOvertaken = false;
   #readStored: ((memo: Memo) => Soon<Memo>) | null = null;
 
   constructor(logger: Logger) {
@@ -95,16 +96,29 @@ export class EntryHooks implements ExecutionHooks {
     );
   }
 
-  rest(): void {
-    if (this.#phase.is !== 'executing') return;
+  /** Once an entry: one change of the code moves many steps (VR-1, VR-3). */
+  overtook(name: string): void {
+    if (this.#hasOvertaken) return;
+    this.#hasOvertaken = true;
+    try {
+      this.#plain.warn(
+        `step "${name}" goes on before steps that had finished earlier: the order of steps has changed`,
+      );
+    } catch {
+      // A logger that fails stops no run.
+    }
+  }
+
+  rest(): Soon<void> {
+    if (this.#phase.is !== 'executing') return undefined;
     this.#phase = { is: 'resting' };
     const failed = (thrown: unknown) =>
       this.#plain.error('middleware failed before the run came to rest', thrown);
     try {
       const done = after(this.#call('afterExecution', 'last first'), () => this.#respond());
-      if (isPromise(done)) done.then(undefined, failed);
+      return isPromise(done) ? done.then(undefined, failed) : done;
     } catch (thrown) {
-      failed(thrown);
+      return failed(thrown);
     }
   }
 

@@ -1,5 +1,5 @@
 /** Models of AI providers, for `step.ai.infer`: where a request goes, with which key, and in whose form it is (AI-3, AI-4). */
-import { processVariables, type Variables } from './env.ts';
+import { processVariables, type Variables } from './settings.ts';
 import type {
   AnthropicAnswer,
   AnthropicRequest,

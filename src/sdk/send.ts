@@ -1,6 +1,6 @@
 /** Sending events to an engine over HTTP (SE group). */
 import { isObject } from '../lib/json.ts';
-import { LOCAL_ENGINE, type Settings } from './env.ts';
+import { LOCAL_ENGINE, type Settings } from './settings.ts';
 import type { Fetch } from './types.ts';
 import { sdkName } from './version.ts';
 
@@ -22,10 +22,14 @@ const REASONS: Record<number, string> = {
   500: 'internal server error',
 };
 
-/** Answers one id for each event. */
-export async function postEvents(events: object[], settings: Settings, fetch: Fetch): Promise<string[]> {
+/** Answers one id for each event. @param seed of what is sent by a step, whose attempts all send the same events. */
+export async function postEvents(
+  events: object[],
+  settings: Settings,
+  fetch: Fetch,
+  seed: string | null = idSeed(),
+): Promise<string[]> {
   const url = await eventUrl(settings, fetch);
-  const seed = idSeed();
   const init = { method: 'POST', headers: headersOf(settings, seed), body: JSON.stringify(events) };
   for (let attempt = 1; ; attempt++) {
     const answer = await post(url, init, fetch);

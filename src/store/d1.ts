@@ -37,6 +37,8 @@ export function d1Store(d1: D1Database, options: { retention: number }): Store {
     undispatched: (before, limit) => events.undispatched(db, before, limit),
     runsOfEvent: (env, internalId) => runs.runsOfEvent(db, env, internalId),
     findRun: (env, runId) => runs.findRun(db, env, runId),
+    listRuns: (query) => runs.listRuns(db, query),
+    openRunsOf: (search) => runs.openRunsOf(db, search),
     runsToCheck: (now, limit) => runs.runsToCheck(db, now, limit),
     nextCheck: () => runs.nextCheck(db),
     expire: (now, limit) => expire(db, now, limit, options.retention),

@@ -7,7 +7,7 @@
  */
 import { and, asc, desc, eq, gt, gte, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm';
 import { splitText } from '../lib/json.ts';
-import { FINISHED, type StoredEvent } from '../protocol/event.ts';
+import { FINISHED, RESERVED_PREFIX, TIMER, type StoredEvent } from '../protocol/event.ts';
 import { limits } from '../protocol/limits.ts';
 import type { Arrival, EventQuery, EventRecord } from '../ports.ts';
 import { versionOf } from './apps.ts';
@@ -176,6 +176,9 @@ export async function listEvents(db: Database, query: EventQuery): Promise<Event
   const ids = idsReceived(receivedAfter, receivedBefore ?? Infinity);
   const matches = and(
     named(env, name),
+    query.isInternalLeftOut === true
+      ? sql`(substr(${event.name}, 1, ${RESERVED_PREFIX.length}) <> ${RESERVED_PREFIX} or ${event.name} = ${TIMER})`
+      : undefined,
     query.undispatched === true ? isNull(event.dispatchedAt) : undefined,
     gt(event.receivedAt, receivedAfter),
     receivedBefore === undefined ? undefined : lt(event.receivedAt, receivedBefore),

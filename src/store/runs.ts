@@ -1,10 +1,11 @@
 /** The index of runs. A row is open until `ended_at` is set, and never changes after that. */
-import { and, asc, eq, inArray, isNotNull, isNull, lte, sql } from 'drizzle-orm';
+import { and, asc, desc, eq, gt, gte, inArray, isNotNull, isNull, lt, lte, sql } from 'drizzle-orm';
 import { limits } from '../protocol/limits.ts';
 import type { RunSummary } from '../protocol/run.ts';
-import type { DueRun, QueuedRun, RunRecord } from '../ports.ts';
+import type { DueRun, OpenRunSearch, QueuedRun, RunQuery, RunRecord } from '../ports.ts';
 import { type Database, jsonChunks, type Statement } from './batch.ts';
 import { event, run } from './schema.ts';
+import { idsQueued } from './window.ts';
 
 /** Only for events that are still to be dispatched; a run whose summary came first stays closed. `cross` fixes the join's order. */
 export function openRuns(db: Database, runs: readonly QueuedRun[]): Statement[] {
@@ -109,6 +110,71 @@ export async function findRun(db: Database, env: string, runId: string): Promise
     .from(run)
     .where(and(eq(run.runId, runId), eq(run.env, env)));
   return rows.map(record)[0] ?? null;
+}
+
+/** Newest first. The `+` keeps SQLite from the index on open runs, which it would have to sort. */
+export async function listRuns(db: Database, query: RunQuery): Promise<RunRecord[]> {
+  const { env, functionIds, eventIds, statuses, time, from, until, cursor, limit } = query;
+  const at = time === 'queuedAt' ? run.queuedAt : run.endedAt;
+  // A run that ended in a range may have begun at any time before it.
+  const ids = idsQueued(time === 'queuedAt' ? from : 0, until ?? Infinity);
+  const rows = await db
+    .select()
+    .from(run)
+    .where(
+      and(
+        eq(run.env, env),
+        functionIds && inArray(run.functionId, listOf(functionIds)),
+        eventIds && inArray(run.eventId, listOf(eventIds)),
+        statuses && inArray(run.status, listOf(statuses)),
+        sql`+${at} >= ${from}`,
+        until === undefined ? undefined : sql`+${at} < ${until}`,
+        gte(run.runId, ids.from),
+        lt(run.runId, cursor !== undefined && cursor < ids.to ? cursor : ids.to),
+      ),
+    )
+    .orderBy(desc(run.runId))
+    .limit(limit);
+  return rows.map(record);
+}
+
+function listOf(texts: readonly string[]) {
+  return sql`(select value from json_each(${JSON.stringify(texts)}))`;
+}
+
+/** So many rows of the primary key at a time: how much is read does not depend on how much is found. */
+export async function openRunsOf(
+  db: Database,
+  { env, functionId, after, before, cursor, window }: OpenRunSearch,
+): Promise<{ runs: RunRecord[]; cursor: string | null }> {
+  const ids = idsQueued(after, before);
+  const page = db
+    .select({ runId: run.runId })
+    .from(run)
+    .where(and(gt(run.runId, cursor), gte(run.runId, ids.from), lt(run.runId, ids.to)))
+    .orderBy(asc(run.runId))
+    .limit(window);
+  const [rows, [seen]] = await db.batch([
+    db
+      .select()
+      .from(run)
+      .where(
+        and(
+          inArray(run.runId, sql`${page}`),
+          eq(run.env, env),
+          eq(run.functionId, functionId),
+          isNull(run.endedAt),
+          gte(run.queuedAt, after),
+          lt(run.queuedAt, before),
+        ),
+      )
+      .orderBy(asc(run.runId)),
+    db.select({ count: sql<number>`count(*)`, last: sql<string | null>`max(run_id)` }).from(sql`(${page})`),
+  ]);
+  return {
+    runs: rows.map(record),
+    cursor: seen === undefined || seen.count < window ? null : seen.last,
+  };
 }
 
 function record({ checkAt: _, reason, ...row }: typeof run.$inferSelect): RunRecord {

@@ -166,3 +166,33 @@ export const appFunction = sqliteTable(
   },
   (table) => [primaryKey({ columns: [table.env, table.id] })],
 );
+
+/**
+ * Bulk cancellations. Written when they are asked for, moved on by the sweep as it walks the index of runs, deleted by people or when they
+ * have ended and expired.
+ */
+export const cancellation = sqliteTable(
+  'cancellation',
+  {
+    id: text('id').primaryKey(),
+    env: text('env').notNull(),
+    appId: text('app_id').notNull(),
+    functionId: text('function_id').notNull(),
+    startedAfter: integer('started_after'),
+    startedBefore: integer('started_before').notNull(),
+    expression: text('expression'),
+    createdAt: integer('created_at').notNull(),
+    since: integer('since').notNull(),
+    passCursor: text('pass_cursor'),
+    passUntil: integer('pass_until'),
+    matched: integer('matched').notNull(),
+    cancelled: integer('cancelled').notNull(),
+    endedAt: integer('ended_at'),
+  },
+  (table) => [
+    // A row leaves this index when its work is done.
+    index('cancellation_open')
+      .on(table.id)
+      .where(sql`ended_at IS NULL`),
+  ],
+);

@@ -17,6 +17,14 @@ export function idsReceived(after: number, before: number): { from: string; to: 
   return { from: firstId(after - SKEW), to: firstId(before + SKEW) };
 }
 
+/** Batches and debounces may become runs that much later than the event whose time is in their ids. */
+const COLLECTED = 8 * DAY;
+
+/** The same for ids of runs that were queued from `after` on and before `before`. */
+export function idsQueued(after: number, before: number): { from: string; to: string } {
+  return idsReceived(after - COLLECTED, before);
+}
+
 /**
  * A row expires `retention` after it was received (or queued) and not before the time in its own id is as old: both must be
  * `cutoff` or earlier, so that expired rows are found at the start of the primary key.

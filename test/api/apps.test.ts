@@ -1,6 +1,6 @@
 /** Apps as the API shows them, and syncs that the engine asks for: the apps answer as SDKs do (wire 2.2, 2.7). */
 import { describe, expect, test } from 'vitest';
-import { sign } from '../../src/keys/sign.ts';
+import { sign } from '../../src/protocol/signature.ts';
 import { appUuid, functionUuid } from '../../src/protocol/uuids.ts';
 import { go, typescript, typescript3, wireFunction } from '../registry/bodies.ts';
 import { type Answer, apiWorld, AUTH, SIGNING_KEY } from './world.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { RunTrace } from '../../src/protocol/run.ts';
 import { idAt, NOW } from '../ingest/world.ts';
-import { apiWorld, view } from './world.ts';
+import { apiWorld, AUTH, view } from './world.ts';
 import { closeRuns } from '../contracts/stored.ts';
 
 const iso = (ms: number): string => new Date(ms).toISOString();
@@ -130,6 +130,56 @@ describe('GET /v1/runs/:id/trace', () => {
     w.runs.traces.set(RUN, { ...trace, env: 'other' });
     expect(await w.get(`${PATH}/trace`)).toEqual(missing);
     expect((await w.get('/v1/runs/bad/trace')).status).toBe(400);
+  });
+});
+
+describe('GET /v1/runs/:id/jobs', () => {
+  test('what will happen by itself, the earliest first (RA-20)', async () => {
+    const w = apiWorld();
+    const waiting = { reason: 'retry' as const, until: NOW + 5 };
+    const sleeping = { reason: 'sleep' as const, until: NOW + 3 };
+    const step = { id: 'a', name: 'a', op: 'StepRun' as const, tool: null, status: 'Waiting' as const };
+    const rest = {
+      late: 0,
+      startedAt: NOW,
+      endedAt: null,
+      failures: [],
+      input: null,
+      output: null,
+      error: null,
+    };
+    w.runs.traces.set(RUN, {
+      ...view(RUN),
+      failures: [{ attempt: 0, at: NOW, error: { name: 'Error', message: 'x' } }],
+      waiting: [{ reason: 'retry', until: NOW + 4 }, waiting, sleeping],
+      steps: [
+        { ...step, ...rest, attempts: 3, waiting },
+        { ...step, ...rest, op: 'Sleep', attempts: 1, waiting: sleeping },
+      ],
+    });
+    expect((await w.get(`${PATH}/jobs`)).body.data).toEqual([
+      { at: iso(NOW + 3), position: 0, kind: 'sleep', attempt: 0 },
+      { at: iso(NOW + 4), position: 0, kind: 'retry', attempt: 1 },
+      { at: iso(NOW + 5), position: 0, kind: 'retry', attempt: 2 },
+    ]);
+  });
+
+  test('404 for an unknown run and one of another environment, 400 for what is no id', async () => {
+    const w = apiWorld();
+    expect(await w.get(`${PATH}/jobs`)).toEqual(missing);
+    w.runs.traces.set(RUN, { ...view(RUN, { env: 'other' }), failures: [], waiting: [], steps: [] });
+    expect(await w.get(`${PATH}/jobs`)).toEqual(missing);
+    expect((await w.get('/v1/runs/bad/jobs')).status).toBe(400);
+  });
+});
+
+describe('DELETE /v0/runs/:id', () => {
+  test('cancels, and answers nothing (wire 9.3)', async () => {
+    const w = apiWorld();
+    w.runs.views.set(RUN, view(RUN));
+    const response = await w.call('DELETE', `/v0/runs/${RUN}`, { headers: AUTH });
+    expect([response.status, await response.text(), w.runs.cancelled]).toEqual([204, '', [RUN]]);
+    expect((await w.get('/v0/runs/bad', 'DELETE')).status).toBe(400);
   });
 });
 

@@ -2,9 +2,10 @@
 import { api } from '../../src/api/app.ts';
 import type { ApiDeps } from '../../src/api/deps.ts';
 import { appNetwork } from '../../src/call/network.ts';
+import { cancelRun } from '../../src/dispatch/cancel.ts';
 import { environment } from '../../src/keys/access.ts';
 import { signatures } from '../../src/keys/sign.ts';
-import type { Crons, Gates, LineOwner, Signals } from '../../src/ports.ts';
+import type { Crons, Gates, LineOwner, Signals, Sweeps } from '../../src/ports.ts';
 import type { RunView } from '../../src/protocol/run.ts';
 import type { SentSignal } from '../../src/protocol/signal.ts';
 import type { LimitChange, LimitChoice, LineState } from '../../src/protocol/slot.ts';
@@ -35,9 +36,25 @@ class MemorySignals implements Pick<Signals, 'send'> {
   }
 }
 
+/** How often a sweep was made sure of. */
+class MemorySweeps implements Sweeps {
+  armed = 0;
+  readonly made = { alarms: 0, asks: 0, reports: 0, events: 0 };
+  async arm(): Promise<void> {
+    this.armed++;
+  }
+  async repairs() {
+    return this.made;
+  }
+}
+
 export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
   const dev = keys.dev === true;
-  const base = { ...dispatchWorld(undefined, {}, environment({ dev })), signals: new MemorySignals() };
+  const base = {
+    ...dispatchWorld(undefined, {}, environment({ dev })),
+    signals: new MemorySignals(),
+    sweeps: new MemorySweeps(),
+  };
   const crons = new MemoryCrons();
   const gates = new RecordedGates();
   /** What the apps answer. */
@@ -48,17 +65,17 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     { ORDERS: { fetch: (request: Request) => answers.fetch(request) }, PLAIN: 'text' },
     { fetch: (request) => answers.fetch(request), allowsPrivate: dev },
   );
-  const health = { backlog: 3, repairs: { alarms: 0, asks: 0, reports: 0, events: 0 } };
+  const health = { backlog: 3, repairs: base.sweeps.made };
   const all = { dev, eventKeys: ['event-key'], signingKeys: [SIGNING_KEY], ...keys };
   const deps: ApiDeps = {
     ...base,
     ...signatures(all, base.clock),
     crons,
     gates,
-    sweeps: { repairs: async () => health.repairs },
     eventQueue: { backlog: async () => health.backlog },
     network,
     keys: all,
+    cancelRun: (env, runId) => cancelRun(base, env, runId),
     remoteRuns: { checkpoint: async () => null, snapshot: async () => null },
     version: '1.2.3',
     environment: environment(all),

@@ -1,4 +1,4 @@
-/** Apps on the official SDKs, unmodified, behind the real engine in cloud mode: signed calls over HTTP, whole runs. */
+/** Apps on the official SDKs, unmodified, and on our own, behind the real engine in cloud mode: signed calls over HTTP, whole runs. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Engine, type Program } from './engine.ts';
 import { type Found, go, python, typescript } from './programs.ts';
@@ -6,6 +6,7 @@ import { type Found, go, python, typescript } from './programs.ts';
 const found: Record<string, Found> = {
   three: typescript('inngest-v3', 'three'),
   four: typescript('inngest-v4', 'four'),
+  own: typescript('stepwell', 'own'),
   py: python('py'),
   go: go('go'),
 };
@@ -14,6 +15,11 @@ const apps = Object.entries(found).flatMap(([id, program]): [string, Program][] 
 );
 for (const [id, reason] of Object.entries(found))
   if (typeof reason === 'string') describe.skip(`${id}: ${reason}`);
+
+interface Told {
+  run: { status: string; output: string; trace: { childrenSpans: { stepType: string; outputID: string }[] } };
+  runTrigger: { payloads: string[] };
+}
 
 let engine: Engine;
 
@@ -27,6 +33,31 @@ describe.concurrent.each(apps)('%s', { timeout: 30_000 }, (id) => {
   test('steps in sequence', async () => {
     const run = await engine.run(`${id}/sequence`, { n: 1 });
     expect(run).toMatchObject({ status: 'Completed', output: { a: { n: 1 }, b: 2 } });
+  });
+
+  test('a run as GraphQL tells it, for the tests of SDKs (wire 9.9)', async () => {
+    const { run_id: runId } = await engine.run(`${id}/sequence`, { n: 1 });
+    const { run, runTrigger } = await engine.graph<Told>(
+      `query ($runId: String!) {
+        run(runID: $runId) { status output trace(preview: true) { status childrenSpans { name stepType outputID } } }
+        runTrigger(runID: $runId) { payloads }
+      }`,
+      { runId },
+    );
+    expect(run).toMatchObject({ status: 'COMPLETED', trace: { status: 'COMPLETED' } });
+    expect(JSON.parse(run.output)).toEqual({ a: { n: 1 }, b: 2 });
+    expect(JSON.parse(runTrigger.payloads[0] ?? '')).toMatchObject({
+      name: `${id}/sequence`,
+      data: { n: 1 },
+    });
+    const spans = run.trace.childrenSpans;
+    expect(spans.map(({ stepType }) => stepType)).toEqual(['RUN', 'SLEEP', 'RUN', 'FINALIZATION']);
+    const output = await engine.graph<{ of: { data: string } }>(
+      'query ($id: String!) { of: runTraceSpanOutputByID(outputID: $id) { data } }',
+      { id: spans[0]?.outputID },
+    );
+    expect(output.of.data).toBe('{"n":1}');
+    expect(await engine.get(`/v1/runs/${runId}/jobs`)).toEqual([]);
   });
 
   test('parallel steps', async () => {

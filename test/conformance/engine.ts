@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { canonical } from '../../src/call/request.ts';
-import { sign } from '../../src/keys/sign.ts';
+import { sign } from '../../src/protocol/signature.ts';
 import { LocalServer } from '../e2e/server.ts';
 import type { RunAnswer, TraceAnswer } from '../e2e/api.ts';
 
@@ -137,6 +137,11 @@ export class Engine {
 
   async get<Answer>(path: string): Promise<Answer> {
     return (await this.#ask(path)) as Answer;
+  }
+
+  /** The data of a GraphQL query. */
+  async graph<Answer>(query: string, variables: object): Promise<Answer> {
+    return (await this.#ask('/v0/gql', { query, variables })) as Answer;
   }
 
   async #ask(path: string, body?: object): Promise<unknown> {

@@ -1,6 +1,6 @@
 /**
- * The official TypeScript SDKs, as published; one of them in a process, as they share a global. Imported by names that the compiler does not follow: their declarations bring the browser's
- * types with them, which differ from the platform's.
+ * The official TypeScript SDKs, as published, and our own; one of them in a process, as the former share a global. Imported by names that
+ * the compiler does not follow: their declarations bring the browser's types with them, which differ from the platform's.
  */
 import type { Handler } from './world.ts';
 
@@ -71,4 +71,13 @@ export const v4 = () =>
     streaming: true,
     fn: (client, options, handler) =>
       client.createFunction({ id: 'fn', triggers: [EVENT], ...options }, handler),
+  });
+
+/** By the names that users have them by. */
+export const stepwell = () =>
+  load({
+    name: 'stepwell',
+    sdk: 'js:v0.1.0',
+    streaming: 'force',
+    fn: (client, options, handler) => client.createFunction({ id: 'fn', ...options }, EVENT, handler),
   });

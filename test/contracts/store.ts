@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { splitText } from '../../src/lib/json.ts';
 import { ulid } from '../../src/lib/ulid.ts';
-import type { Claim, DueRun, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
+import type { Claim, DueRun, EventRecord, QueuedRun, RunQuery, RunRecord, Store } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import { limits } from '../../src/protocol/limits.ts';
 import { DAY, HOUR, MINUTE } from '../../src/lib/time.ts';
@@ -95,6 +95,7 @@ export function storeContract(name: string, make: () => Promise<Store>): void {
     describe('counts failures', () => countsFailures(got));
     describe('sends again what is not dispatched', () => sweeps(got));
     describe('indexes runs', () => indexesRuns(got));
+    describe('lists runs', () => listsRuns(got));
     describe('checks on open runs', () => checksRuns(got));
     describe('keeps records of what was skipped', () => skips(got));
     describe("gives each value of a function's key to one start", () => claims(got));
@@ -738,6 +739,62 @@ function indexesRuns(store: () => Store): void {
     expect(await store().findRun('staging', run.runId)).toBeNull();
     expect(await store().findRun(ENV, id(NOW))).toBeNull();
     expect(await store().runsOfEvent('staging', run.eventId)).toEqual([]);
+  });
+}
+
+function listsRuns(store: () => Store): void {
+  const all = { env: ENV, time: 'queuedAt', from: 0, limit: 10 } as const;
+  const listed = async (change: Partial<RunQuery> = {}) =>
+    (await store().listRuns({ ...all, ...change })).map(({ runId }) => runId);
+
+  /** Three runs, a minute apart; the second one has ended, the third one is of another function and event. */
+  async function three() {
+    const events = [anEvent(), anEvent()] as const;
+    const [first, second] = [0, 1].map((n) => aRun(events[0], { queuedAt: NOW + n * MINUTE }));
+    const third = aRun(events[1], { queuedAt: NOW + 2 * MINUTE, functionId: 'app-other' });
+    if (first === undefined || second === undefined) throw new Error('two were made');
+    await admit(store(), [...events], [first, second, third], NOW);
+    await closeRuns(store(), [summaryOf(second, { status: 'Failed', endedAt: NOW + HOUR })]);
+    return { runs: [first, second, third] as const, events };
+  }
+
+  test('the newest first, in pages, of one environment', async () => {
+    const { runs } = await three();
+    const foreign = anEvent({ env: 'other' });
+    await admit(store(), [foreign], [aRun(foreign)], NOW);
+    const newest = runs.map(({ runId }) => runId).toReversed();
+    expect(await listed()).toEqual(newest);
+    expect(await listed({ limit: 2 })).toEqual(newest.slice(0, 2));
+    expect(await listed({ cursor: newest[1] ?? '' })).toEqual(newest.slice(2));
+    expect(await store().listRuns({ ...all, env: 'other' })).toEqual([
+      openRecord(aRun(foreign, { runId: expect.any(String) })),
+    ]);
+  });
+
+  test('by function, event, status and time', async () => {
+    const { runs, events } = await three();
+    const [first, second, third] = runs.map(({ runId }) => runId);
+    expect(await listed({ functionIds: ['app-other', 'app-none'] })).toEqual([third]);
+    expect(await listed({ functionIds: [] })).toEqual([]);
+    expect(await listed({ eventIds: [events[0].internalId] })).toEqual([second, first]);
+    expect(await listed({ statuses: ['Failed', 'Cancelled'] })).toEqual([second]);
+    expect(await listed({ from: NOW + MINUTE, until: NOW + 2 * MINUTE })).toEqual([second]);
+    expect(await listed({ time: 'endedAt', from: NOW + HOUR, until: NOW + HOUR + 1 })).toEqual([second]);
+    expect(await listed({ time: 'endedAt', from: NOW, until: NOW + HOUR })).toEqual([]);
+  });
+
+  test('open runs of a function are found window by window', async () => {
+    const { runs } = await three();
+    const search = { env: ENV, functionId: 'app-welcome', after: NOW, before: LATER, window: 2 };
+    const [first, second, third] = runs;
+    const one = await store().openRunsOf({ ...search, cursor: '' });
+    expect(one).toEqual({ runs: [openRecord(first)], cursor: second.runId });
+    const two = await store().openRunsOf({ ...search, functionId: 'app-other', cursor: one.cursor ?? '' });
+    expect(two).toEqual({ runs: [openRecord(third)], cursor: null });
+    const none = { ...search, cursor: '', window: 10 };
+    expect(await store().openRunsOf({ ...none, after: NOW + 1 })).toEqual({ runs: [], cursor: null });
+    expect(await store().openRunsOf({ ...none, before: NOW })).toEqual({ runs: [], cursor: null });
+    expect(await store().openRunsOf({ ...none, env: 'other' })).toEqual({ runs: [], cursor: null });
   });
 }
 

@@ -3,11 +3,11 @@
  * Every method does its work before its first await, so it is atomic. Faults: wrap it.
  */
 import { limits } from '../../src/protocol/limits.ts';
-import { FINISHED, type StoredEvent } from '../../src/protocol/event.ts';
+import { FINISHED, RESERVED_PREFIX, TIMER, type StoredEvent } from '../../src/protocol/event.ts';
 import type { Admitted, Arrival, Claim, EventRecord, QueuedRun, RunRecord, Store } from '../../src/ports.ts';
 import type { RunSummary } from '../../src/protocol/run.ts';
 import { indexedOutput } from '../../src/store/runs.ts';
-import { expired, idsReceived } from '../../src/store/window.ts';
+import { expired, idsQueued, idsReceived } from '../../src/store/window.ts';
 
 interface EventRow {
   /** JSON text: what goes in and comes out are copies. */
@@ -244,6 +244,8 @@ type Reads =
   | 'listEvents'
   | 'runsOfEvent'
   | 'findRun'
+  | 'listRuns'
+  | 'openRunsOf'
   | 'undispatched'
   | 'runsToCheck'
   | 'nextCheck';
@@ -259,10 +261,15 @@ function reads({ events, runs }: Tables): Pick<Store, Reads> {
       const row = events.get(internalId);
       return row?.env === env ? record(row) : null;
     },
-    async listEvents({ env, name, receivedAfter, receivedBefore = Infinity, cursor, undispatched, limit }) {
+    async listEvents(query) {
+      const { env, name, receivedAfter, receivedBefore = Infinity, cursor, undispatched, limit } = query;
       const ids = idsReceived(receivedAfter, receivedBefore);
       return [...events.values()]
         .filter((row) => row.env === env && (name === undefined ? row.name !== FINISHED : row.name === name))
+        .filter(
+          (row) =>
+            query.isInternalLeftOut !== true || row.name === TIMER || !row.name.startsWith(RESERVED_PREFIX),
+        )
         .filter((row) => undispatched !== true || row.dispatchedAt === null)
         .filter(({ receivedAt }) => receivedAt > receivedAfter && receivedAt < receivedBefore)
         .filter(({ internalId }) => internalId >= ids.from && internalId < ids.to)
@@ -278,6 +285,30 @@ function reads({ events, runs }: Tables): Pick<Store, Reads> {
     async findRun(env, runId) {
       const run = runs.get(runId);
       return run?.env === env ? runRecord(run) : null;
+    },
+    async listRuns({ env, functionIds, eventIds, statuses, time, from, until = Infinity, cursor, limit }) {
+      return [...runs]
+        .filter(([, run]) => run.env === env && functionIds?.includes(run.functionId) !== false)
+        .filter(([, run]) => eventIds?.includes(run.eventId) !== false)
+        .filter(([, run]) => statuses?.includes(run.status) !== false)
+        .filter(([, run]) => (run[time] ?? -1) >= from && (run[time] ?? Infinity) < until)
+        .filter(([runId]) => cursor === undefined || runId < cursor)
+        .toSorted(byId)
+        .toReversed()
+        .slice(0, limit)
+        .map(([, run]) => runRecord(run));
+    },
+    async openRunsOf({ env, functionId, after, before, cursor, window }) {
+      const ids = idsQueued(after, before);
+      const page = [...runs]
+        .filter(([runId]) => runId > cursor && runId >= ids.from && runId < ids.to)
+        .toSorted(byId)
+        .slice(0, window);
+      const found = page
+        .map(([, run]) => runRecord(run))
+        .filter((run) => run.env === env && run.functionId === functionId && run.endedAt === null)
+        .filter(({ queuedAt }) => queuedAt >= after && queuedAt < before);
+      return { runs: found, cursor: page.length < window ? null : (page.at(-1)?.[0] ?? null) };
     },
     async undispatched(before, limit) {
       return [...events.values()]

@@ -17,7 +17,7 @@ import { idsFromHeader } from '../../src/ingest/ids.ts';
 import { Refusal } from '../../src/ingest/refusal.ts';
 import { parseEvents } from '../../src/ingest/validate.ts';
 import { authorizeBearer, authorizeEventKey } from '../../src/keys/access.ts';
-import { isSigned } from '../../src/keys/sign.ts';
+import { isSigned } from '../../src/protocol/signature.ts';
 import { parseDuration } from '../../src/lib/duration.ts';
 import { jsonDepth, parseJson, type Json } from '../../src/lib/json.ts';
 import { DAY, parseInstant } from '../../src/lib/time.ts';

@@ -6,6 +6,7 @@ import type { StoredEvent } from '../../src/protocol/event.ts';
 import { DAY } from '../../src/lib/time.ts';
 import type { DeadMessage, EventsMessage } from '../../src/protocol/message.ts';
 import { memoryApps } from '../fakes/apps.ts';
+import { memoryCancellations } from '../fakes/cancellations.ts';
 import { memoryStore } from '../fakes/store.ts';
 
 export const NOW = Date.UTC(2026, 10, 20, 12);
@@ -89,6 +90,7 @@ export function world() {
   const dead = new MemoryQueue<DeadMessage>();
   const log = new MemoryLog();
   const timers = new ManualTimer();
+  const cancellations = memoryCancellations();
   const seal = aesSeal('a secret of the tests', entropy);
   const intake: IntakeDeps = {
     clock,
@@ -100,7 +102,7 @@ export function world() {
     timer: timers.start,
     arm: async () => undefined,
   };
-  return { clock, entropy, apps, store, faults, events, dead, log, timers, seal, intake };
+  return { clock, entropy, apps, cancellations, store, faults, events, dead, log, timers, seal, intake };
 }
 
 export function stored(internalId: string, over: Partial<StoredEvent> = {}): StoredEvent {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { isSigned, sign, signatures } from '../../src/keys/sign.ts';
+import { signatures } from '../../src/keys/sign.ts';
+import { isSigned, sign } from '../../src/protocol/signature.ts';
 import { MINUTE } from '../../src/lib/time.ts';
 
 const KEY = 'signkey-test-12345678';

@@ -37,6 +37,28 @@ describe('the logger of a handler', () => {
     expect(logger.info.mock.calls).toEqual([['after']]);
   });
 
+  test('is told once when the order of steps has changed, and the run goes on (VR-1, VR-3)', async () => {
+    const logger = recording();
+    const inOrder = (ids: string[]) =>
+      new Inngest({ id: 'app', logger }).createFunction({ id: 'f' }, trigger, async ({ step }) => {
+        for (const id of ids) await step.run(id, () => id);
+        return ids;
+      });
+    const stored = (id: string): [string, ReturnType<typeof value>] => [id, value(id)];
+    const enter = async (ids: string[], before: string[]) => {
+      const run = await runOf(inOrder(ids), before.map(stored)).enter();
+      for (let n = 0; n < 5; n++) await run.goOn();
+      return run.ended;
+    };
+    expect(await enter(['a', 'b', 'c'], ['a', 'b'])).toMatchObject([{ ok: true }]);
+    expect(logger.warn.mock.calls).toEqual([]);
+    expect(await enter(['c', 'b', 'a', 'd'], ['a', 'b', 'c'])).toMatchObject([{ ok: true }]);
+    expect(logger.warn.mock.calls).toEqual([[expect.stringContaining('step "c"')]]);
+    logger.warn.mockClear();
+    expect(await enter(['a', 'z', 'b'], ['a', 'b'])).toMatchObject([{ ok: true }]);
+    expect(logger.warn.mock.calls).toEqual([[expect.stringContaining('step "z"')]]);
+  });
+
   test('gets the error of a step or of the function, as it was thrown (LG-7)', async () => {
     const logger = recording();
     const [ofStep, ofFunction] = [new Error('step'), new Error('function')];

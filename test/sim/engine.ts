@@ -8,6 +8,7 @@ import type { Message } from '../../src/dispatch/delivery.ts';
 import { promptDispatch } from '../../src/dispatch/prompt.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
+import { memoryCancellations } from '../fakes/cancellations.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
 import type { Catalog, Log, Runs, Waiters, Waits } from '../../src/ports.ts';
 import { DAY } from '../../src/lib/time.ts';
@@ -71,6 +72,7 @@ export class SimEngine {
   #catalog: Catalog;
   readonly #log: Log;
   readonly #waits: Waits;
+  readonly #cancellations = memoryCancellations();
   #resent: SweepDeps['resent'] = new Map();
 
   constructor(
@@ -208,6 +210,7 @@ export class SimEngine {
       runs: this.runs,
       waits: this.#waits,
       gates: NO_GATES,
+      cancellations: this.#cancellations,
       seal: null,
       functions: this.#functions,
       clock: this.#world.clock,

@@ -7,8 +7,8 @@ import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../..');
-/** Kilobytes of 1,024 bytes, gzipped. Raised only by the change that needs it. */
-const CEILING = 250;
+/** Kilobytes of 1,024 bytes, gzipped. Raised only by the change that needs it: GraphQL takes 45, of which its library 40. */
+const CEILING = 270;
 
 const folder = mkdtempSync(join(tmpdir(), 'stepwell-bundle-'));
 let code = '';

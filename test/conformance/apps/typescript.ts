@@ -1,5 +1,5 @@
 /**
- * An app on an official TypeScript SDK, in a process of its own: `node typescript.ts <package> <app id>`. All that it is told of the
+ * An app on an official TypeScript SDK, or on our own, in a process of its own: `node typescript.ts <package> <app id>`. All that it is told of the
  * engine comes in the SDK's own environment variables. Prints its port when it listens.
  */
 import { createServer, type RequestListener } from 'node:http';
@@ -12,7 +12,7 @@ const { Inngest, NonRetriableError, referenceFunction } = await import(name);
 const { serve } = (await import(`${name}/node`)) as { serve: (options: object) => RequestListener };
 
 const client = new Inngest({ id });
-const isThree = name.endsWith('v3');
+const isThree = name !== 'inngest-v4';
 
 /** The two versions differ in where the triggers are written. */
 function fn(own: string, options: object, code: Code): unknown {

@@ -8,12 +8,18 @@ const NAMES = [
   'GEMINI_API_KEY',
   'OPENAI_API_KEY',
   'XAI_API_KEY',
+  'INNGEST_API_BASE_URL',
   'INNGEST_BASE_URL',
   'INNGEST_DEV',
   'INNGEST_ENV',
   'INNGEST_EVENT_API_BASE_URL',
   'INNGEST_EVENT_KEY',
   'INNGEST_LOG_LEVEL',
+  'INNGEST_SERVE_HOST',
+  'INNGEST_SERVE_PATH',
+  'INNGEST_SIGNING_KEY',
+  'INNGEST_SIGNING_KEY_FALLBACK',
+  'INNGEST_STREAMING',
   'BRANCH',
   'BRANCH_NAME',
   'CF_PAGES',
@@ -43,6 +49,10 @@ export interface Settings {
   explicit: boolean;
   /** Base of the address that events are sent to; null when nothing says. */
   eventUrl: string | null;
+  /** The same of everything else. */
+  apiUrl: string | null;
+  /** The current one first, then the one that is also taken while keys are changed. */
+  signingKeys: string[];
   eventKey: string | null;
   environment: string | null;
   platform: string | null;
@@ -54,6 +64,8 @@ export interface ExplicitSettings {
   env?: string | undefined;
   eventKey?: string | undefined;
   isDev?: boolean | undefined;
+  signingKey?: string | undefined;
+  signingKeyFallback?: string | undefined;
 }
 
 interface OtherRuntimes {
@@ -95,19 +107,24 @@ function pick(read: (name: string) => unknown): Variables {
 
 export function readSettings(explicit: ExplicitSettings, variables: Variables): Settings {
   const wanted = explicitMode(explicit.isDev, variables.INNGEST_DEV);
+  const urlFrom = (special: string | undefined) =>
+    explicit.baseUrl ?? special ?? variables.INNGEST_BASE_URL ?? wanted?.url ?? null;
   return {
     mode: wanted?.mode ?? inferMode(variables),
     explicit: wanted !== null,
-    eventUrl:
-      explicit.baseUrl ??
-      variables.INNGEST_EVENT_API_BASE_URL ??
-      variables.INNGEST_BASE_URL ??
-      wanted?.url ??
-      null,
+    eventUrl: urlFrom(variables.INNGEST_EVENT_API_BASE_URL),
+    apiUrl: urlFrom(variables.INNGEST_API_BASE_URL),
+    signingKeys: signingKeys(explicit, variables),
     eventKey: explicit.eventKey ?? variables.INNGEST_EVENT_KEY ?? null,
     environment: explicit.env ?? environmentName(variables),
     platform: platformName(variables),
   };
+}
+
+function signingKeys(explicit: ExplicitSettings, variables: Variables): string[] {
+  const { signingKey = variables.INNGEST_SIGNING_KEY } = explicit;
+  const { signingKeyFallback = variables.INNGEST_SIGNING_KEY_FALLBACK } = explicit;
+  return [signingKey, signingKeyFallback].filter((key) => key !== undefined && key !== '') as string[];
 }
 
 interface ExplicitMode {

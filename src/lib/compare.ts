@@ -1,5 +1,5 @@
 /** Comparison of secrets: takes the same time wherever they differ. */
-import { sha256Bytes } from '../lib/hash.ts';
+import { sha256Bytes } from './hash.ts';
 
 /** Hashes are compared, so that neither the place of a difference nor a length shows. Every candidate is looked at. */
 export function isOneOf(candidates: readonly string[], presented: string): boolean {
