@@ -5,7 +5,7 @@
 import type { EventView, StoredEvent } from './protocol/event.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import type { Collectable, Collected, Collecting, Entrant, GateOf } from './protocol/gate.ts';
-import type { SkippedTicks } from './protocol/rpc.ts';
+import type { Repairs, SkippedTicks } from './protocol/rpc.ts';
 import type { SentSignal, SignalWait } from './protocol/signal.ts';
 import type {
   Granted,
@@ -509,6 +509,13 @@ export interface AppNetwork {
 export interface Sweeps {
   /** Makes sure that sweeps happen from now on. */
   arm(): Promise<void>;
+  /** All zero as long as nothing ever stood still. */
+  repairs(): Promise<Repairs>;
+}
+
+/** How much waits in a queue. Rejects when it does not answer. */
+export interface Backlog {
+  backlog(): Promise<number>;
 }
 
 /** The timers of an environment's cron functions. */

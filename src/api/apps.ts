@@ -87,7 +87,7 @@ async function syncApp(deps: ApiDeps, c: ApiContext, appId: string, answer: Answ
     if (error instanceof VisitFailed) return failureV2(c, 422, 'sync_failed', error.message);
     if (error instanceof RegistrationRefused)
       return failureV2(c, 422, error.code ?? 'sync_failed', error.message);
-    if (error instanceof Refusal) return failureV2(c, 400, 'invalid_request', error.message);
+    if (error instanceof Refusal) return failureV2(c, error.status, 'invalid_request', error.message);
     throw error;
   }
 }

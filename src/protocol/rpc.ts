@@ -51,6 +51,23 @@ export interface RemoteRunRpc {
 /** One object for the deployment. */
 export interface SweeperRpc {
   arm(): Promise<void>;
+  repairs(): Promise<Repairs>;
+}
+
+/**
+ * How often a sweep found standing still what should have gone on by itself, and put it right; counted since the deployment began. What
+ * a crash leaves behind and is picked up within a minute or two is no repair. A gate that frees a lease which nobody holds any more
+ * is to be counted here too.
+ */
+export interface Repairs {
+  /** Runs whose alarm was lost, or late. */
+  alarms: number;
+  /** Runs that were not heard with what they ask of others: waits, signals, invocations. */
+  asks: number;
+  /** Runs that had ended, which the index did not know. */
+  reports: number;
+  /** Events that were accepted and not dispatched. */
+  events: number;
 }
 
 /** One object per environment and event name: `Waits` (src/ports.ts) for that name. */

@@ -167,5 +167,8 @@ export interface RunSnapshot {
 /** How a run stands, as told to a sweep. `unknown`: never started here. */
 export type RunCheck =
   | { state: 'unknown' }
-  | { state: 'open'; nextAt: number | null }
-  | { state: 'ended'; ending: RunEnding };
+  | { state: 'open'; nextAt: number | null; repaired?: StuckPart }
+  | { state: 'ended'; ending: RunEnding; repaired?: StuckPart };
+
+/** What of a run had stood still for minutes, and goes on because it was asked: its alarm, or what it asks of others. */
+export type StuckPart = 'alarm' | 'ask';

@@ -4,6 +4,7 @@ import { isActive, launch } from '../../src/dispatch/launch.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { Runs, SignalWaiters, SlotHolders, Waiters, Waits } from '../../src/ports.ts';
+import type { Repairs } from '../../src/protocol/rpc.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type {
   Hold,
@@ -141,6 +142,8 @@ export function dispatchWorld(
   );
   const registry = createRegistry(base.apps, { environment, configs }, base.clock);
   const resent: Resent = new Map();
+  const repairs: (keyof Repairs)[] = [];
+  const repaired = (what: keyof Repairs) => void repairs.push(what);
   const ports = { ...base, runs, waits: new MemoryWaits(), functions: registry };
   const gates: MemoryGates = new MemoryGates({
     ...base,
@@ -150,5 +153,5 @@ export function dispatchWorld(
       cancel: (runId) => runs.cancel(runId),
     },
   });
-  return { ...ports, gates, resent };
+  return { ...ports, gates, resent, repairs, repaired };
 }

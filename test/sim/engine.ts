@@ -219,6 +219,7 @@ export class SimEngine {
       clock: this.#world.clock,
       log: this.#log,
       resent: this.#resent,
+      repaired: (what) => void this.sweeper.counted[what]++,
     };
   }
 }
