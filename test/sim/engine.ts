@@ -8,6 +8,7 @@ import type { Message } from '../../src/dispatch/delivery.ts';
 import { promptDispatch } from '../../src/dispatch/prompt.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
+import { memoryApps } from '../fakes/apps.ts';
 import { memoryCancellations } from '../fakes/cancellations.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
 import type { Catalog, Log, Runs, Waiters, Waits } from '../../src/ports.ts';
@@ -72,6 +73,7 @@ export class SimEngine {
   #catalog: Catalog;
   readonly #log: Log;
   readonly #waits: Waits;
+  readonly #apps = memoryApps();
   readonly #cancellations = memoryCancellations();
   #resent: SweepDeps['resent'] = new Map();
 
@@ -210,12 +212,14 @@ export class SimEngine {
       runs: this.runs,
       waits: this.#waits,
       gates: NO_GATES,
+      apps: this.#apps,
       cancellations: this.#cancellations,
       seal: null,
       functions: this.#functions,
       clock: this.#world.clock,
       log: this.#log,
       resent: this.#resent,
+      repaired: (what) => void this.sweeper.counted[what]++,
     };
   }
 }
