@@ -11,14 +11,16 @@ import { utf8Length } from '../src/lib/json.ts';
 import { never } from '../src/lib/never.ts';
 import type { SerializedError } from '../src/protocol/error.ts';
 import { eventView, type StoredEvent } from '../src/protocol/event.ts';
-import { SECOND } from '../src/lib/time.ts';
+import { MINUTE, SECOND } from '../src/lib/time.ts';
 import type { Memo } from '../src/protocol/op.ts';
 import type { RemoteRunRpc, RunRpc } from '../src/protocol/rpc.ts';
 import { granted, type Granted, type SlotClaim } from '../src/protocol/slot.ts';
 import {
+  hold,
   runStart,
   type Checkpoint,
   type CheckpointResult,
+  type Hold,
   type RunCheck,
   type RunEnding,
   type RunSnapshot,
@@ -26,6 +28,7 @@ import {
   type RunTrace,
   type RunView,
   type StepAnswer,
+  type StuckPart,
   type Waiting,
 } from '../src/protocol/run.ts';
 import type { SignalWait } from '../src/protocol/signal.ts';
@@ -43,6 +46,9 @@ import { runTrace, runView } from '../src/run/view.ts';
 
 /** When an alarm could not do its work, or the end of a run could not be reported, it is tried again this much later. */
 const AGAIN = 5 * SECOND;
+
+/** Alarms and acknowledgements that are this late do not come any more. */
+const STUCK = 2 * MINUTE;
 
 /** How long whoever starts a run waits for its end. It keeps other starts waiting, and saves a message and writes of the index. */
 const PATIENCE = 20;
@@ -152,6 +158,10 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     return 'cancelled';
   }
 
+  async hold(given: Hold): Promise<void> {
+    if (this.state?.run.end === null) this.feed({ type: 'held', hold: hold.parse(given) });
+  }
+
   async read(): Promise<RunView | null> {
     return this.state && runView(this.state, this.#journal.output());
   }
@@ -184,13 +194,31 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
   async check(): Promise<RunCheck> {
     const { state } = this;
     if (state === null) return { state: 'unknown' };
-    const alarm = await this.#journal.alarm();
-    if (state.run.end === null && (alarm === null || alarm <= this.#deps.clock.now())) await this.alarm();
+    const stuck = state.run.end === null ? await this.#repair() : null;
     if (isQueued(state.live)) this.feed({ type: 'slotsDue' });
     const ending = this.#ending();
+    const repaired = stuck === null ? {} : { repaired: stuck };
     return ending === null
-      ? { state: 'open', nextAt: await this.#journal.alarm() }
-      : { state: 'ended', ending };
+      ? { state: 'open', nextAt: await this.#journal.alarm(), ...repaired }
+      : { state: 'ended', ending, ...repaired };
+  }
+
+  /** What is a little late is woken too, and is nothing to tell of. */
+  async #repair(): Promise<StuckPart | null> {
+    const alarm = await this.#journal.alarm();
+    // One that goes off in this moment is set anew by the time of a second look.
+    const isLost = alarm === null && (await this.#journal.alarm()) === null;
+    const now = this.#deps.clock.now();
+    const { state } = this;
+    if (state === null || state.run.end !== null) return null;
+    const isStuck = isLost ? nextAlarm(state) !== null : (alarm ?? now) <= now - STUCK;
+    const isUnheard = state.live.asks.size > 0 && state.live.since <= now - STUCK;
+    if (isLost || (alarm ?? now) <= now) await this.alarm();
+    if (isStuck) return 'alarm';
+    if (!isUnheard) return null;
+    // Whoever is asked may have been away for long: it is asked now, not at the next look.
+    this.feed({ type: 'watchdog' });
+    return 'ask';
   }
 
   async resume(key: string, event: StoredEvent): Promise<'taken' | 'gone'> {
@@ -277,7 +305,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     try {
       this.#journal.transact(() => {
         for (const input of inputs) effects.push(...this.#take(input, events, now));
-        if (inputs.some(isAboutSlots)) effects.push(...this.#takeWhatWaited(now));
+        if (inputs.some(maySetFree)) effects.push(...this.#takeWhatWaited(now));
         return this.state && nextAlarm(this.state);
       }, now);
     } catch (error) {
@@ -305,7 +333,7 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
     return effects;
   }
 
-  /** With its slots a run begins at once whatever is due. */
+  /** With its slots, or no longer held, a run begins at once whatever is due. */
   #takeWhatWaited(now: number): Effect[] {
     const { state } = this;
     if (state === null || state.run.end !== null || isQueued(state.live)) return [];
@@ -491,6 +519,6 @@ export class RunOwner implements RunRpc, RemoteRunRpc, RunHandle {
   }
 }
 
-function isAboutSlots({ type }: RunInput): boolean {
-  return type === 'slotAnswered' || type === 'slotGranted';
+function maySetFree({ type }: RunInput): boolean {
+  return type === 'slotAnswered' || type === 'slotGranted' || type === 'held';
 }

@@ -8,7 +8,7 @@ import { utf8Length } from '../src/lib/json.ts';
 import type { RemoteRunRpc, RunRpc } from '../src/protocol/rpc.ts';
 import type { StoredEvent } from '../src/protocol/event.ts';
 import { limits } from '../src/protocol/limits.ts';
-import type { Checkpoint, RunStart, StepAnswer } from '../src/protocol/run.ts';
+import type { Checkpoint, Hold, RunEnding, RunStart, StepAnswer } from '../src/protocol/run.ts';
 import type { Granted } from '../src/protocol/slot.ts';
 import { Journal } from './journal.ts';
 import { RunOwner, type OwnerDeps } from './owner.ts';
@@ -29,10 +29,7 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
         ...deps,
         journal: new Journal(ctx.storage),
         caller: (run) => callerOf(run, deps),
-        report: async (ending) => {
-          const fits = utf8Length(JSON.stringify(ending)) <= limits.messageBytes;
-          await env.RUNS.send(fits ? { runs: [ending] } : { ids: [ending.summary.runId] });
-        },
+        report: (ending) => report(env, ending),
         abort: (reason) => ctx.abort(reason),
       });
     }
@@ -43,6 +40,10 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
 
     cancel() {
       return this.#owner.cancel();
+    }
+
+    hold(hold: Hold) {
+      return this.#owner.hold(hold);
     }
 
     read() {
@@ -89,6 +90,11 @@ export function runObject(dependencies: (env: Env) => RunDeps) {
       return this.#owner.alarm();
     }
   };
+}
+
+async function report({ RUNS }: Env, ending: RunEnding): Promise<void> {
+  const fits = utf8Length(JSON.stringify(ending)) <= limits.messageBytes;
+  await RUNS.send(fits ? { runs: [ending] } : { ids: [ending.summary.runId] });
 }
 
 /** Where the run's code is is known once it has started. */

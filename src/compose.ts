@@ -16,6 +16,7 @@ import type { DeadMessage, EventsMessage } from './protocol/message.ts';
 import type {
   AppNetwork,
   Apps,
+  Backlog,
   Cancellations,
   Clock,
   Crons,
@@ -52,6 +53,8 @@ export interface Parts {
   /** For every call of an app. */
   network: AppNetwork;
   events: Sender<EventsMessage>;
+  /** How much of that is waiting. */
+  eventQueue: Backlog;
   dead: Sender<DeadMessage>;
   runs: Runs & Waiters & SignalWaiters & SlotHolders;
   remoteRuns: RemoteRuns;
@@ -94,6 +97,7 @@ export function compose(env: Env, configs: readonly FunctionConfig[], overrides:
     cancellations: d1Cancellations(env.DB),
     functions: createRegistry(apps, own, clock),
     events: queueSender(env.EVENTS),
+    eventQueue: { backlog: async () => (await env.EVENTS.metrics()).backlogCount },
     dead: queueSender(env.DEAD),
     runs,
     remoteRuns: runs,

@@ -39,6 +39,7 @@ export function objectRuns(env: Env): Runs & Waiters & SignalWaiters & SlotHolde
   return {
     start: (start) => retrying(() => run(start.runId).start(start)),
     cancel: (runId) => retrying(() => run(runId).cancel()),
+    hold: (runId, hold) => retrying(() => run(runId).hold(hold)),
     read: (runId) => retrying(() => run(runId).read()),
     trace: (runId) => retrying(() => run(runId).trace()),
     resume: (runId, key, event) => retrying(() => run(runId).resume(key, event)),
@@ -55,7 +56,10 @@ export function objectRuns(env: Env): Runs & Waiters & SignalWaiters & SlotHolde
 
 export function objectSweeps(env: Env): Sweeps {
   const sweeper = () => env.SWEEPER.get(env.SWEEPER.idFromName('sweeper')) as unknown as SweeperRpc;
-  return { arm: () => retrying(() => sweeper().arm()) };
+  return {
+    arm: () => retrying(() => sweeper().arm()),
+    repairs: () => retrying(() => sweeper().repairs()),
+  };
 }
 
 export function objectCrons(env: Env): Crons {
@@ -69,9 +73,9 @@ export function objectCrons(env: Env): Crons {
 /** The platform takes names of 1,024 bytes; an event's may have four for each of its 256 characters. */
 const NAME_BYTES = 1_000;
 
-/** @param name of whatever users name. */
+/** The first colon ends the environment: a branch's name may have one too. @param name of whatever users name. */
 function named(objects: DurableObjectNamespace, env: string, name: string): DurableObjectStub {
-  const full = `${env}:${name}`;
+  const full = `${encodeURIComponent(env)}:${name}`;
   return objects.get(objects.idFromName(utf8Length(full) <= NAME_BYTES ? full : `#${sha256Hex(full)}`));
 }
 
@@ -152,9 +156,10 @@ function gateName(owner: LineOwner, key: string): string {
   return partName(owner, key === '' ? 0 : hashNumber(key, PARTS.length));
 }
 
-/** Who shares the limit comes first. No function's id is without a dash (FN-7). */
+/** Who shares the limit comes first, and the first colon ends the environment. No function's id is without a dash (FN-7). */
 function partName({ env, functionId, scope }: LineOwner, part: number): string {
-  const owner = { fn: `${env}:${functionId}`, env: `${env}:env`, account: '*:account' }[scope];
+  const place = encodeURIComponent(env);
+  const owner = { fn: `${place}:${functionId}`, env: `${place}:env`, account: '*:account' }[scope];
   return shortened(`${owner}:${part}`);
 }
 

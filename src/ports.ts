@@ -5,7 +5,7 @@
 import type { EventView, StoredEvent } from './protocol/event.ts';
 import type { FunctionConfig } from './protocol/function.ts';
 import type { Collectable, Collected, Collecting, Entrant, GateOf } from './protocol/gate.ts';
-import type { SkippedTicks } from './protocol/rpc.ts';
+import type { Repairs, SkippedTicks } from './protocol/rpc.ts';
 import type { SentSignal, SignalWait } from './protocol/signal.ts';
 import type {
   Granted,
@@ -21,6 +21,7 @@ import type { Wait } from './protocol/wait.ts';
 import type {
   Checkpoint,
   CheckpointResult,
+  Hold,
   RunCheck,
   RunEnding,
   RunSnapshot,
@@ -239,6 +240,8 @@ export interface Runs {
   start(run: RunStart): Promise<RunEnding | null>;
   /** `ended` when the run had ended before (CX-30). */
   cancel(runId: string): Promise<'cancelled' | 'ended' | 'unknown'>;
+  /** Whether it may go on. What was heard with a later turn stands. */
+  hold(runId: string, hold: Hold): Promise<void>;
   read(runId: string): Promise<RunView | null>;
   trace(runId: string): Promise<RunTrace | null>;
   /** The answer to a step of the run that asked for it. `gone`: it is not wanted any more. A repeat changes nothing. */
@@ -307,6 +310,19 @@ export interface Catalog {
   version: number;
   /** Of all that may start; the same list as long as nothing changes. */
   configs: readonly FunctionConfig[];
+  /** By function; none where it is absent. */
+  paused?: ReadonlyMap<string, Pause>;
+}
+
+/** A change to whether a function is paused (PA group). */
+export interface Pause {
+  env: string;
+  functionId: string;
+  /** What becomes of its runs under way: nothing of them begins for 7 days, and then they are cancelled; or they are cancelled at once. Null: it goes on. */
+  mode: 'hold' | 'cancel' | null;
+  since: number;
+  /** Of two changes the later one has the higher. */
+  turn: number;
 }
 
 export type LineOwner = Pick<LimitChoice, 'env' | 'functionId' | 'scope'>;
@@ -409,6 +425,8 @@ export interface AppRecords {
   version: number;
   apps: AppRecord[];
   functions: FunctionRecord[];
+  /** Of the functions that are paused, those of this Worker too. */
+  pauses: Pause[];
 }
 
 /** Where registrations are kept. Every method is one atomic batch and may be repeated. */
@@ -427,6 +445,12 @@ export interface Apps {
   ): Promise<void>;
   /** Archives an app, or takes that back (AP-45). False: there is no such app. */
   setArchived(env: string, appId: string, archivedAt: number | null): Promise<boolean>;
+  /** False, and nothing is changed: it is so already. */
+  setPaused(env: string, functionId: string, mode: Pause['mode'], now: number): Promise<boolean>;
+  /** Changes of which open runs are to be told, up to which run they have been. */
+  pausesToTell(limit: number): Promise<(Pause & { toldTo: string })[]>;
+  /** Up to which run; null: all. Nothing, if there was another change since. */
+  pauseTold(pause: Pause, toldTo: string | null): Promise<void>;
 }
 
 /** Open runs of one function that are to be cancelled, by when they were queued (BC group). Times in milliseconds. */
@@ -485,6 +509,13 @@ export interface AppNetwork {
 export interface Sweeps {
   /** Makes sure that sweeps happen from now on. */
   arm(): Promise<void>;
+  /** All zero as long as nothing ever stood still. */
+  repairs(): Promise<Repairs>;
+}
+
+/** How much waits in a queue. Rejects when it does not answer. */
+export interface Backlog {
+  backlog(): Promise<number>;
 }
 
 /** The timers of an environment's cron functions. */

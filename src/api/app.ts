@@ -3,8 +3,8 @@
  * and preflights is closed without keys.
  */
 import { Hono, type MiddlewareHandler } from 'hono';
-import { authorizeBearer, NO_BRANCH } from '../keys/access.ts';
 import { Refusal } from '../ingest/refusal.ts';
+import { authorizeBearer, NO_BRANCH } from '../keys/access.ts';
 import { failure } from './answer.ts';
 import { appRoutes } from './apps.ts';
 import { cancellationRoutes } from './cancellations.ts';
@@ -12,7 +12,9 @@ import type { ApiDeps, ApiEnv } from './deps.ts';
 import { devRoutes } from './dev.ts';
 import { eventRoutes } from './events.ts';
 import { flowRoutes } from './flow.ts';
+import { pauseRoutes } from './pause.ts';
 import { gqlRoutes } from './gql.ts';
+import { healthRoutes } from './health.ts';
 import { BRANCH_HEADER, commonHeaders } from './headers.ts';
 import { intakeRoutes } from './intake.ts';
 import { registerRoutes } from './register.ts';
@@ -31,6 +33,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', devRoutes(deps));
   app.route('/', intakeRoutes(deps));
   app.use(signedIn(deps));
+  app.route('/', healthRoutes(deps));
   app.route('/', registerRoutes(deps));
   app.route('/', appRoutes(deps));
   app.route('/', eventRoutes(deps));
@@ -42,6 +45,7 @@ export function api(deps: ApiDeps): Hono<ApiEnv> {
   app.route('/', signalRoutes(deps));
   app.route('/', remoteRoutes(deps));
   app.route('/', flowRoutes(deps));
+  app.route('/', pauseRoutes(deps));
   app.notFound((c) => c.json({ error: 'not found', data: null, status: 404 }, 404));
   app.onError((error, c) => {
     if (error instanceof Refusal) return failure(c, error.status, error.message);

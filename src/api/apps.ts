@@ -63,9 +63,10 @@ async function apps(deps: ApiDeps, c: ApiContext) {
 
 async function functionsOf(deps: ApiDeps, c: ApiContext, appId: string) {
   const present = await deps.functions.list(c.get('env'));
+  const { paused } = deps.functions.known(c.get('env'));
   return present
     .filter(({ app, config }) => (app === null ? config.id.startsWith(`${appId}-`) : app.id === appId))
-    .map(functionView);
+    .map((fn) => functionView(fn, paused?.get(fn.config.id)));
 }
 
 type Answer = (c: ApiContext, value: unknown) => Response;
@@ -86,7 +87,7 @@ async function syncApp(deps: ApiDeps, c: ApiContext, appId: string, answer: Answ
     if (error instanceof VisitFailed) return failureV2(c, 422, 'sync_failed', error.message);
     if (error instanceof RegistrationRefused)
       return failureV2(c, 422, error.code ?? 'sync_failed', error.message);
-    if (error instanceof Refusal) return failureV2(c, 400, 'invalid_request', error.message);
+    if (error instanceof Refusal) return failureV2(c, error.status, 'invalid_request', error.message);
     throw error;
   }
 }

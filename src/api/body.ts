@@ -2,7 +2,7 @@
 import type * as z from 'zod';
 import { readText } from '../ingest/body.ts';
 import { Refusal } from '../ingest/refusal.ts';
-import { jsonDepth } from '../lib/json.ts';
+import { jsonDepth, parseJson } from '../lib/json.ts';
 import { limits } from '../protocol/limits.ts';
 import type { ApiContext } from './deps.ts';
 
@@ -11,12 +11,23 @@ export async function readBody<Schema extends z.ZodType>(
   c: ApiContext,
   schema: Schema,
 ): Promise<z.infer<Schema>> {
-  const text = await readText(c.req.raw.body, limits.requestBytes);
-  if (jsonDepth(text, limits.eventDepth) > limits.eventDepth)
-    throw new Refusal(400, `the body nests deeper than ${limits.eventDepth} levels`);
+  const text = await readShallow(c, limits.requestBytes);
   const parsed = schema.safeParse(text === '' ? {} : fromJson(text));
   if (parsed.success) return parsed.data;
   throw new Refusal(400, parsed.error.issues.map(problem).join('; '));
+}
+
+/** @param limit in bytes. */
+export async function readJson(c: ApiContext, limit: number): Promise<unknown> {
+  return fromJson(await readShallow(c, limit));
+}
+
+/** Counted while it is read, and checked for its depth before anything walks it. */
+async function readShallow(c: ApiContext, limit: number): Promise<string> {
+  const text = await readText(c.req.raw.body, limit);
+  if (jsonDepth(text, limits.eventDepth) > limits.eventDepth)
+    throw new Refusal(400, `the body nests deeper than ${limits.eventDepth} levels`);
+  return text;
 }
 
 function problem({ path, message }: z.core.$ZodIssue): string {
@@ -25,9 +36,7 @@ function problem({ path, message }: z.core.$ZodIssue): string {
 
 /** The parser's own message quotes the text, so it is not passed on. */
 function fromJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new Refusal(400, 'the body is not valid JSON');
-  }
+  const value = parseJson(text);
+  if (value === undefined) throw new Refusal(400, 'the body is not valid JSON');
+  return value;
 }

@@ -4,6 +4,7 @@ import type { IntakeDeps } from '../ingest/accept.ts';
 import type { KeyConfig } from '../keys/access.ts';
 import type { SyncDeps } from '../registry/sync.ts';
 import type {
+  Backlog,
   Cancellations,
   Clock,
   Entropy,
@@ -28,6 +29,7 @@ export interface ApiDeps extends SyncDeps {
   sweeps: Sweeps;
   signals: Pick<Signals, 'send'>;
   remoteRuns: RemoteRuns;
+  eventQueue: Backlog;
   gates: Pick<Gates, 'lines' | 'change'>;
   /** Null when the deployment has no encryption key. */
   seal: Pick<Seal, 'open'> | null;

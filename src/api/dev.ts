@@ -38,11 +38,12 @@ async function describe(
   c: ApiContext,
 ): Promise<Response> {
   const present = await functions.list(environment);
+  const { paused } = functions.known(environment);
   return c.json({
     version,
     authed: false,
     startOpts: { dir: '', urls: [], autodiscover: false, poll: false, poll_interval: 5 },
-    functions: present.map(functionView),
+    functions: present.map((fn) => functionView(fn, paused?.get(fn.config.id))),
     handlers: [],
     isSingleNodeService: false,
     isMissingSigningKey: keys.signingKeys.length === 0,

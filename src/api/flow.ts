@@ -2,9 +2,12 @@
 import { Hono } from 'hono';
 import * as z from 'zod';
 import { parseDuration } from '../lib/duration.ts';
+import { DAY, SECOND } from '../lib/time.ts';
 import type { FunctionConfig } from '../protocol/function.ts';
+import { limits } from '../protocol/limits.ts';
 import type { LimitChange, LimitChoice } from '../protocol/slot.ts';
 import { failure, success } from './answer.ts';
+import { readJson } from './body.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './deps.ts';
 import { lineView } from './views.ts';
 
@@ -20,9 +23,13 @@ const message = 'expected a whole number, 1 or more';
 const count = z.int({ error: message }).min(1, { error: message });
 const period = z
   .string({ error: 'expected a duration such as "30s"' })
-  .refine((text) => (parseDuration(text) ?? 0) >= 1_000, {
-    error: 'expected a duration of at least 1 second',
+  .refine((text) => isPeriod(parseDuration(text) ?? 0), {
+    error: 'expected a duration from 1 second to 7 days (TH-3)',
   });
+
+function isPeriod(ms: number): boolean {
+  return ms >= SECOND && ms <= 7 * DAY;
+}
 
 /** Which limit is meant. `key`: as it is shown; without it, all keys that have no change of their own. */
 const choice = z.strictObject({
@@ -43,8 +50,8 @@ async function show(deps: ApiDeps, c: ApiContext, id: string): Promise<Response>
   const env = c.get('env');
   const config = (await deps.functions.find(env, id))?.config;
   if (config === undefined) return failure(c, 404, 'Function not found');
-  const limits = limitsOf(config);
-  const scopes = [...new Set(limits.map(({ scope }) => scope))];
+  const configured = limitsOf(config);
+  const scopes = [...new Set(configured.map(({ scope }) => scope))];
   const lines = await Promise.all(
     scopes.map(async (scope) => ({
       scope,
@@ -53,7 +60,7 @@ async function show(deps: ApiDeps, c: ApiContext, id: string): Promise<Response>
   );
   const data = {
     function_slug: id,
-    limits,
+    limits: configured,
     lines: lines.flatMap(({ scope, lines: own }) => own.map((line) => ({ scope, ...lineView(line) }))),
   };
   return success(c, data, deps.clock.now());
@@ -69,7 +76,7 @@ async function change(
   const env = c.get('env');
   const config = (await deps.functions.find(env, id))?.config;
   if (config === undefined) return failure(c, 404, 'Function not found');
-  const body = schema.safeParse(await c.req.json<unknown>().catch(() => undefined));
+  const body = schema.safeParse(await readJson(c, limits.requestBytes));
   if (!body.success) return failure(c, 400, problems(body.error));
   const { policy, n, key = null, ...rest } = body.data;
   const to = changeOf(rest);

@@ -1,11 +1,11 @@
 /** Apps and functions as API clients see them. */
 import type { FunctionConfig } from '../protocol/function.ts';
 import { appUuid } from '../protocol/uuids.ts';
-import type { AppRecord, RegisteredFunction } from '../ports.ts';
+import type { AppRecord, Pause, RegisteredFunction } from '../ports.ts';
 import { rfc3339 } from './answer.ts';
 
 /** As the protocol's development server lists it (wire 1.3), and a little more. */
-export function functionView({ config, uuid, version, app }: RegisteredFunction) {
+export function functionView({ config, uuid, version, app }: RegisteredFunction, pause?: Pause) {
   const { id: slug, name, triggers, retries, ...options } = config;
   return {
     id: uuid,
@@ -17,8 +17,14 @@ export function functionView({ config, uuid, version, app }: RegisteredFunction)
     /** Null: its code is in this Worker. */
     app: app && { id: app.uuid, name: app.id, sdk: app.sdk, url: app.url },
     retries,
+    /** Null: it is not (PA-1). */
+    paused: pauseView(pause),
     ...options,
   };
+}
+
+export function pauseView(pause: Pause | undefined) {
+  return pause === undefined ? null : { since: rfc3339(pause.since), runs: pause.mode };
 }
 
 function stepUrl(url: string, { id }: FunctionConfig): string {

@@ -2,13 +2,13 @@
  * What apps outside ask about the runs that they are called for: the state that was too large for the call (wire 3.9), and checkpoints,
  * steps that they have run in the course of one (wire 6.2).
  */
-import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
+import { Hono } from 'hono';
 import * as z from 'zod';
 import { isUlid } from '../lib/ulid.ts';
 import { limits } from '../protocol/limits.ts';
 import type { RunSnapshot } from '../protocol/run.ts';
 import { failure } from './answer.ts';
+import { readJson } from './body.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './deps.ts';
 
 const checkpoint = z.object({
@@ -23,15 +23,9 @@ export function remoteRoutes(deps: ApiDeps): Hono<ApiEnv> {
   routes.get('/v0/runs/:id/actions', (c) => part(deps, c, c.req.param('id'), ({ steps }) => steps));
   routes.get('/v0/runs/:id/batch', (c) => part(deps, c, c.req.param('id'), ({ events }) => events));
   for (const prefix of ['/v1/checkpoint', '/v1/http/runs']) {
-    routes.post(`${prefix}/:id/async`, bodyLimit({ maxSize: limits.answerBytes, onError: tooLarge }), (c) =>
-      take(deps, c, c.req.param('id')),
-    );
+    routes.post(`${prefix}/:id/async`, (c) => take(deps, c, c.req.param('id')));
   }
   return routes;
-}
-
-function tooLarge(c: Context): Response {
-  return failure(c as ApiContext, 413, `body: over ${limits.answerBytes} bytes`);
 }
 
 async function part(
@@ -49,7 +43,7 @@ async function part(
 
 async function take({ remoteRuns }: ApiDeps, c: ApiContext, id: string): Promise<Response> {
   if (!isUlid(id)) return failure(c, 400, `Invalid run ID: ${id}`);
-  const parsed = checkpoint.safeParse(await c.req.json().catch(() => null));
+  const parsed = checkpoint.safeParse(await readJson(c, limits.answerBytes));
   if (!parsed.success) {
     const [issue] = parsed.error.issues;
     return failure(c, 400, `body${['', ...(issue?.path ?? [])].join('.')}: ${issue?.message ?? 'invalid'}`);

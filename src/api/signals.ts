@@ -1,12 +1,10 @@
 /** `POST /v1/signals`: a signal for the run that waits for it (RA-22, wire 9.4). */
 import { Hono } from 'hono';
-import { readText } from '../ingest/body.ts';
-import { Refusal } from '../ingest/refusal.ts';
-import { jsonDepth } from '../lib/json.ts';
 import { ulid } from '../lib/ulid.ts';
 import { limits } from '../protocol/limits.ts';
 import { readSignal } from '../protocol/signal.ts';
 import { failure, metadata } from './answer.ts';
+import { readJson } from './body.ts';
 import type { ApiContext, ApiDeps, ApiEnv } from './deps.ts';
 
 export function signalRoutes(deps: ApiDeps): Hono<ApiEnv> {
@@ -17,22 +15,10 @@ export function signalRoutes(deps: ApiDeps): Hono<ApiEnv> {
 
 async function send({ signals, clock, entropy }: ApiDeps, c: ApiContext): Promise<Response> {
   const now = clock.now();
-  const written = await body(c);
-  if ('refusal' in written) return failure(c, 400, written.refusal);
-  const read = readSignal(written.value, ulid(now, entropy.bytes(10)));
+  const read = readSignal(await readJson(c, limits.requestBytes), ulid(now, entropy.bytes(10)));
   if (typeof read === 'string') return failure(c, 400, read);
   const runId = await signals.send(c.get('env'), read.signal, read.sent);
   if (runId === null) return failure(c, 404, 'No signal found');
   // In both places: SDKs read `data`, the API's description has it beside it.
   return c.json({ data: { run_id: runId }, run_id: runId, metadata: metadata(now) });
-}
-
-async function body(c: ApiContext): Promise<{ value: unknown } | { refusal: string }> {
-  try {
-    const text = await readText(c.req.raw.body, limits.requestBytes);
-    if (jsonDepth(text, limits.eventDepth) > limits.eventDepth) return { refusal: 'data: nested too deeply' };
-    return { value: JSON.parse(text) as unknown };
-  } catch (error) {
-    return { refusal: error instanceof Refusal ? error.message : 'expected JSON' };
-  }
 }

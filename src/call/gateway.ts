@@ -76,22 +76,20 @@ export function inferenceInput(request: AIGateway): string {
   return withoutSecrets(JSON.stringify({ format, url, body }), request);
 }
 
-/** AI-6: the SDK's own headers win. */
-function authorized({ url, headers, authKey, format }: AIGateway): { url: string; headers: Headers } {
-  const sent = new Headers({ 'content-type': 'application/json' });
-  if (format === 'gemini') return { url: withKey(url, authKey), headers: merged(sent, headers) };
+/** AI-6: the SDK's own headers win. What of them cannot be sent is for whoever makes the request to refuse. */
+function authorized(request: AIGateway): { url: string; headers: Record<string, string> } {
+  const { url, authKey, format } = request;
+  const given = Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), value] as const);
+  const headers: Record<string, string> = Object.fromEntries(given);
+  const sent = { 'content-type': 'application/json' };
+  if (format === 'gemini') return { url: withKey(url, authKey), headers: { ...sent, ...headers } };
+  // Azure's key has a header of its own.
+  if (authKey === '' || Object.hasOwn(headers, 'api-key')) return { url, headers: { ...sent, ...headers } };
   const [name, value] =
     format === 'anthropic'
       ? ['x-api-key', authKey]
       : ['authorization', format === 'bedrock' ? authKey : `Bearer ${authKey}`];
-  // Azure's key has a header of its own.
-  if (authKey !== '' && !new Headers(headers).has('api-key')) sent.set(name, value);
-  return { url, headers: merged(sent, headers) };
-}
-
-function merged(headers: Headers, more: Record<string, string>): Headers {
-  for (const [name, value] of Object.entries(more)) headers.set(name, value);
-  return headers;
+  return { url, headers: { ...sent, [name]: value, ...headers } };
 }
 
 function withKey(text: string, key: string): string {

@@ -17,10 +17,10 @@ export function appNetwork(bindings: object, outgoing: OutgoingDeps): AppNetwork
 
   function refusal(text: string): string | null {
     if (!URL.canParse(text)) return 'expected an absolute http or https address';
-    const binding = bindingOf(text);
+    const url = new URL(text);
+    const binding = /^https?:$/.test(url.protocol) ? bindingOf(text) : null;
     if (binding !== null)
       return services.has(binding) ? null : `this Worker has no service binding ${binding}`;
-    const url = new URL(text);
     if (url.protocol === 'http:' && !allowsPrivate) {
       return 'expected https: the deployment does not allow plain http (STEPWELL_ALLOW_PRIVATE)';
     }

@@ -25,7 +25,7 @@ const CREDENTIALS = [
   'x-goog-api-key',
 ];
 /** Names that no public zone has. */
-const PRIVATE_NAME = /(?:^|\.)(?:localhost|local|internal|intranet|lan|home\.arpa)$/;
+const PRIVATE_NAME = /(?:^|\.)(?:localhost|local|internal|intranet|lan|localdomain|home\.arpa)$/;
 
 /** Follows redirects. Rejects with `RequestRefused`, or with what the platform says of a request that failed. */
 export async function callOutside(
@@ -61,8 +61,14 @@ export function refusalOf(url: URL, allowsPrivate: boolean): string | null {
  */
 function isPublic(hostname: string): boolean {
   const host = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '');
-  if (ipaddr.isValid(host)) return ipaddr.process(host).range() === 'unicast';
+  if (ipaddr.isValid(host)) return isGlobal(ipaddr.process(host));
   return host.includes('.') && !PRIVATE_NAME.test(host);
+}
+
+/** Of IPv6 only 2000::/3 is given out: elsewhere lie old forms of IPv4 addresses, `::127.0.0.1`, which the library does not know. */
+function isGlobal(address: ReturnType<typeof ipaddr.process>): boolean {
+  const isGivenOut = !('parts' in address) || (address.parts[0] ?? 0) >> 13 === 1;
+  return isGivenOut && address.range() === 'unicast';
 }
 
 function checked(text: string, allowsPrivate: boolean, base?: URL): URL {

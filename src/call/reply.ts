@@ -1,8 +1,9 @@
 /** What an app's HTTP response says (wire 3.5, 3.10): something is made of whatever comes. Pure. */
 import * as z from 'zod';
 import { DAY, parseInstant, SECOND } from '../lib/time.ts';
-import { isObject } from '../lib/json.ts';
+import { isObject, jsonDepth, parseJson } from '../lib/json.ts';
 import type { SerializedError } from '../protocol/error.ts';
+import { limits } from '../protocol/limits.ts';
 import type { When } from '../protocol/op.ts';
 import { wireError, wireOps, type WireOp } from './wire-ops.ts';
 
@@ -31,14 +32,22 @@ export function failed(name: string, message: string, final = false): Reply {
 
 /** @param now for `retry-after` as a moment. */
 export function readReply(received: Received, now: number): Reply {
-  if (received.status === 201 && received.headers.has(SDK)) {
-    const inner = unwrap(received);
-    return 'status' in inner ? read(inner, now) : inner;
-  }
-  return read(received, now);
+  if (received.status !== 201 || !received.headers.has(SDK)) return read(received, now);
+  const inner = isTooDeep(received.body) ? tooDeep() : unwrap(received);
+  return 'status' in inner ? read(inner, now) : inner;
+}
+
+/** What nests deeper can be parsed, but not written again. */
+function isTooDeep(text: string): boolean {
+  return jsonDepth(text, limits.eventDepth) > limits.eventDepth;
+}
+
+function tooDeep(): Reply {
+  return failed('BadResponse', `the answer nests deeper than ${limits.eventDepth} levels`);
 }
 
 function read({ status, headers, body }: Received, now: number): Reply {
+  if (isTooDeep(body)) return tooDeep();
   const isSdk = headers.has(SDK);
   const isGood = status >= 200 && status < 300;
   if (isGood && !isSdk)
@@ -76,12 +85,21 @@ function unwrap({ headers: outer, body }: Received): Received | Reply {
   if (error != null && error !== '') return failed('Error', error, noRetry === true);
   const headers = new Headers(outer);
   for (const [name, value] of Object.entries(inner ?? {})) {
-    if (typeof value === 'string') headers.set(name, value);
+    if (typeof value === 'string') put(headers, name, value);
   }
   if (noRetry === true) headers.set(NO_RETRY, 'true');
-  if (retryAt != null) headers.set(RETRY_AFTER, retryAt);
+  if (retryAt != null) put(headers, RETRY_AFTER, retryAt);
   const { body: text } = parsed.data;
   return { status, headers, body: typeof text === 'string' ? text : JSON.stringify(text ?? null) };
+}
+
+/** What cannot be a header says nothing. */
+function put(headers: Headers, name: string, value: string): void {
+  try {
+    headers.set(name, value);
+  } catch {
+    // It came as JSON, which has no such rules.
+  }
 }
 
 /** JSON as it came; text that is none, as a string; nothing, as null. */
@@ -132,10 +150,7 @@ function excerpt(body: string): string {
   return body.length <= EXCERPT ? body : `${body.slice(0, EXCERPT)}…`;
 }
 
+/** Also of texts in texts. */
 function parse(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
+  return isTooDeep(text) ? undefined : parseJson(text);
 }

@@ -124,14 +124,19 @@ export function callHeaders(
     'user-agent': 'Inngest',
     'x-inngest-req-version': String(facts.version),
     'x-run-id': facts.runId,
-    'x-inngest-step-id': facts.stepId,
+    'x-inngest-step-id': headerText(facts.stepId),
     'x-request-id': facts.requestId,
     'x-inngest-generation-id': String(facts.generation),
-    'x-inngest-job-id': jobId(facts, settled),
+    'x-inngest-job-id': headerText(jobId(facts, settled)),
     'x-inngest-server-kind': kind,
     traceparent: `00-${trace}-${span}-01`,
     ...(signature === null ? {} : { 'x-inngest-signature': signature }),
   };
+}
+
+/** The ids of steps are the app's own choice, and need not be what a header can hold. */
+function headerText(text: string): string {
+  return text.toWellFormed().replaceAll(/[^\x21-\x7e]/gu, encodeURIComponent);
 }
 
 /** What the protocol calls the engine's own errors (wire 5). */

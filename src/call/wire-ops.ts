@@ -50,7 +50,8 @@ export class BadOp extends Error {}
 const ONE_YEAR = { in: 365 * DAY };
 
 export function meaningOf(wire: WireOp, context: OpContext): Meaning {
-  const read = readers[wire.op.toLowerCase()];
+  const code = wire.op.toLowerCase();
+  const read = Object.hasOwn(readers, code) ? readers[code] : undefined;
   if (read === undefined) throw new BadOp(`unknown opcode "${wire.op.slice(0, 100)}"`);
   return read(wire, context);
 }
@@ -69,12 +70,16 @@ export function checkpointOps(
   const parsed = wireOps.safeParse(written);
   if (!parsed.success) return { ok: false, problem: 'steps: expected operations' };
   const ops: Op[] = [];
-  for (const wire of parsed.data) {
-    if (!CHECKPOINTED.has(wire.op.toLowerCase())) {
-      return { ok: false, problem: `steps: cannot checkpoint "${wire.op.slice(0, 100)}"` };
+  try {
+    for (const wire of parsed.data) {
+      if (!CHECKPOINTED.has(wire.op.toLowerCase()))
+        throw new BadOp(`cannot checkpoint "${wire.op.slice(0, 100)}"`);
+      const meaning = meaningOf(wire, { attempt, final: false });
+      if (meaning.is === 'op') ops.push(meaning.op);
     }
-    const meaning = meaningOf(wire, { attempt, final: false });
-    if (meaning.is === 'op') ops.push(meaning.op);
+  } catch (error) {
+    if (error instanceof BadOp) return { ok: false, problem: `steps: ${error.message}` };
+    throw error;
   }
   return { ok: true, ops };
 }

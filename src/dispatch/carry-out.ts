@@ -12,7 +12,7 @@ import type { StoredEvent } from '../protocol/event.ts';
 import type { RunEnding, RunStart, RunSummary } from '../protocol/run.ts';
 import type { Admitted, QueuedRun, Runs, Store, Waits } from '../ports.ts';
 import { errorKind } from './delivery.ts';
-import { type GateDeps, isCollected, passGates } from './gates.ts';
+import { countsAgain, type GateDeps, passGates } from './gates.ts';
 import { inPool } from './pool.ts';
 import { planAll, planAnew, type Plan, type PlanDeps } from './starts.ts';
 
@@ -118,14 +118,14 @@ export async function tellParents(
   return endings.filter((_, i) => told[i]);
 }
 
-/** Each once; of a duplicate only what is collected. */
+/** Each once; of a duplicate only what it counts for all the same. */
 function opened(plans: readonly Plan[], admitted: Admitted): Plan[] {
   const open = new Map(plans.map((plan) => [plan.event.internalId, plan]));
   return [...open].flatMap(([internalId, plan]) => {
     const state = admitted.get(internalId);
     if (state === undefined) return [];
     return state.isDuplicate === true
-      ? [{ ...plan, starts: [], gated: plan.gated.filter(isCollected) }]
+      ? [{ ...plan, starts: [], gated: plan.gated.filter(countsAgain) }]
       : [plan];
   });
 }

@@ -12,11 +12,14 @@ export interface FlowOptions {
   warn: (warning: { functionId: string; eventId: string; message: string }) => void;
 }
 
-/** Whether some function may collect the event: for that one a duplicate counts as well (ID-7, DB-17, BA-16). */
+/** Whether some function may collect the event, or is paused: for that one a duplicate counts as well (ID-7, DB-17, BA-16, PA-9). */
 export function isHeardAgain(functions: Functions, { env, id, name, target }: StoredEvent): boolean {
   if (id === undefined || target !== undefined) return false;
-  const listening = mayStart(indexFunctions(functions.known(env).configs), name);
-  return listening.some(({ batchEvents, debounce }) => (batchEvents ?? debounce) !== undefined);
+  const { configs, paused } = functions.known(env);
+  return mayStart(indexFunctions(configs), name).some(
+    ({ id: functionId, batchEvents, debounce }) =>
+      (batchEvents ?? debounce) !== undefined || paused?.has(functionId) === true,
+  );
 }
 
 /** Starts of functions without flow control stay as they are. */

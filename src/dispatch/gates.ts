@@ -1,5 +1,5 @@
 /**
- * What stands between a planned start and its run, in the order of FC-7: batch or debounce, idempotency or the rate limit, singleton. All
+ * What stands between a planned start and its run, in the order of FC-7: a pause, batch or debounce, idempotency or the rate limit, singleton. All
  * of it may be repeated, and is decided as the first time. Of each start that becomes no run, or none of its own, the index keeps a record
  * that says why (FC-10), and whoever invoked it is told (IV-17).
  */
@@ -21,6 +21,8 @@ export interface Gated {
   asks: Asks;
   /** When it asks for the first time, always the same of one run; in milliseconds since 1970. */
   at: number;
+  /** Its function is: nothing of it starts (PA-2), not even of a duplicate (PA-9). */
+  isPaused?: true;
 }
 
 export interface GateDeps {
@@ -89,12 +91,22 @@ const STAGES: Stage[] = [
 
 export async function passGates(deps: GateDeps, gated: readonly Gated[]): Promise<Passage> {
   const passage: Passage = { starts: [], skipped: [], failed: new Map() };
+  const paused = gated.filter((one) => one.isPaused === true);
+  await Promise.all(paused.map(({ run }) => skip(deps, passage, run, 'paused')));
+  await passOpen(
+    deps,
+    passage,
+    gated.filter((one) => one.isPaused !== true),
+  );
+  return passage;
+}
+
+async function passOpen(deps: GateDeps, passage: Passage, gated: readonly Gated[]): Promise<void> {
   const collected = gated.filter(isCollected);
   await inGroups(deps, passage, collected, (group) => collect(deps, passage, group));
   let left = gated.filter((one) => !isCollected(one));
   for (const stage of STAGES) left = await passStage(deps, passage, stage, left);
   for (const { run, asks } of left) passage.starts.push({ ...run, ...due(asks, run.startAt) });
-  return passage;
 }
 
 /** Whether there is anything for this to do. */
@@ -102,7 +114,12 @@ export function hasGates(asks: Asks): boolean {
   return isCollected({ asks }) || STAGES.some(({ option }) => asks[option] !== undefined);
 }
 
-export function isCollected({ asks }: Pick<Gated, 'asks'>): boolean {
+/** Also for a duplicate of the event (ID-7, PA-9). */
+export function countsAgain(gated: Pick<Gated, 'asks' | 'isPaused'>): boolean {
+  return gated.isPaused === true || isCollected(gated);
+}
+
+function isCollected({ asks }: Pick<Gated, 'asks'>): boolean {
   return asks.batch !== undefined || asks.debounce !== undefined;
 }
 
@@ -208,7 +225,8 @@ async function skip(
   const { env, functionId, queuedAt, parent } = run;
   const eventId = firstEvent(run).internalId;
   try {
-    const message = `the invoked function "${functionId}" was skipped: ${reason}`;
+    const what = reason === 'paused' ? 'is paused' : `was skipped: ${reason}`;
+    const message = `the invoked function "${functionId}" ${what}`;
     const data = JSON.stringify({ name: 'NonRetriableError', message });
     if (parent !== undefined) await runs.answer(parent.runId, parent.key, { ok: false, data });
   } catch (error) {

@@ -18,11 +18,10 @@ export async function launch(deps: LaunchDeps, window: Closed): Promise<void> {
     const { runId, functionId } = window;
     return deps.log.error('dispatch: collected events have expired', { runId, functionId });
   }
-  // Brings what is known of it up to date.
-  await deps.functions.find(window.env, window.functionId);
-  const { version, configs } = deps.functions.known(window.env);
-  const isKnown = configs.some(({ id }) => id === window.functionId);
-  return isKnown ? begin(deps, window, [event, ...events.slice(1)], version) : drop(deps, window, event);
+  const { version, configs, paused } = await deps.functions.load(window.env);
+  if (!configs.some(({ id }) => id === window.functionId)) return drop(deps, window, event, 'archived');
+  if (paused?.has(window.functionId) === true) return drop(deps, window, event, 'paused');
+  return begin(deps, window, [event, ...events.slice(1)], version);
 }
 
 /** @param version of the registry. */
@@ -47,11 +46,16 @@ async function begin(
   if (outcome?.is !== 'done') throw new Error('it was not written');
 }
 
-/** The function is gone (DB-20). */
-async function drop({ store, clock }: LaunchDeps, window: Closed, event: StoredEvent): Promise<void> {
+/** The function is gone, or paused (DB-20, PA-14). */
+async function drop(
+  { store, clock }: LaunchDeps,
+  window: Closed,
+  event: StoredEvent,
+  reason: string,
+): Promise<void> {
   const { env, functionId, runId, closedAt: queuedAt } = window;
   const now = clock.now();
-  const record = recordOf({ env, functionId, runId, eventId: event.internalId, queuedAt }, 'archived', now);
+  const record = recordOf({ env, functionId, runId, eventId: event.internalId, queuedAt }, reason, now);
   await store.settle({ ended: [record] }, now);
 }
 

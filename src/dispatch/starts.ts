@@ -4,7 +4,7 @@ import type { StoredEvent } from '../protocol/event.ts';
 import type { RunStart } from '../protocol/run.ts';
 import type { Arrival, Catalog, Clock, Functions, Log, Seal } from '../ports.ts';
 import { withFlow } from './flow.ts';
-import { type Gated, isCollected } from './gates.ts';
+import { countsAgain, type Gated } from './gates.ts';
 
 export interface PlanDeps {
   functions: Functions;
@@ -31,7 +31,7 @@ export async function planAll(deps: PlanDeps, events: readonly StoredEvent[]): P
       const { starts, gated } = await startsOf(deps, catalog, event, now);
       // One that is meant for a function that does not exist is refused to whoever sent it.
       const isHeard = starts.length > 0 || gated.length > 0 || event.target !== undefined;
-      const isHeardAgain = gated.some(isCollected);
+      const isHeardAgain = gated.some(countsAgain);
       return { event, starts, gated, isHeard, isHeardAgain, version: catalog.version };
     }),
   );
@@ -44,7 +44,12 @@ export async function planAnew(deps: PlanDeps, events: readonly StoredEvent[]): 
 }
 
 /** `user` is opened only for functions whose expressions read it; where it cannot be, filters do not match, and that is logged. */
-async function startsOf(deps: PlanDeps, { version, configs }: Catalog, event: StoredEvent, now: number) {
+async function startsOf(
+  deps: PlanDeps,
+  { version, configs, paused }: Catalog,
+  event: StoredEvent,
+  now: number,
+) {
   const index = indexFunctions(configs);
   const user = readsUser(index, event) ? await openUser(deps, event) : undefined;
   const warn = (warning: object) =>
@@ -52,7 +57,14 @@ async function startsOf(deps: PlanDeps, { version, configs }: Catalog, event: St
   const starts = plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
   const planned = version === 0 ? starts : starts.map((start) => ({ ...start, registry: version }));
   const open = async () => user ?? (event.user === undefined ? undefined : openUser(deps, event));
-  return withFlow(index, event, planned, { open, warn });
+  const options = { open, warn };
+  if (paused === undefined || paused.size === 0) return withFlow(index, event, planned, options);
+  const [held = [], free = []] = [true, false].map((isHeld) =>
+    planned.filter(({ functionId }) => paused.has(functionId) === isHeld),
+  );
+  const { starts: own, gated } = await withFlow(index, event, free, options);
+  const skipped = held.map((run): Gated => ({ run, asks: {}, at: event.receivedAt, isPaused: true }));
+  return { starts: own, gated: [...skipped, ...gated] };
 }
 
 async function openUser({ seal, log }: PlanDeps, { env, internalId, user }: StoredEvent) {

@@ -6,21 +6,26 @@ import { chunks } from '../lib/chunks.ts';
 import { DAY, HOUR, MINUTE, SECOND } from '../lib/time.ts';
 import { limits } from '../protocol/limits.ts';
 import type { EventsMessage } from '../protocol/message.ts';
-import type { RunEnding } from '../protocol/run.ts';
-import type { Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
+import type { Repairs } from '../protocol/rpc.ts';
+import type { RunCheck, RunEnding } from '../protocol/run.ts';
+import type { Apps, Clock, DueRun, Log, Runs, Sender, Store } from '../ports.ts';
 import { cancelMany, type CancellationDeps } from './cancellations.ts';
 import type { CarryDeps } from './carry-out.ts';
 import { concludeRuns } from './close.ts';
+import { hold, tellOfPauses } from './pauses.ts';
 import { inPool } from './pool.ts';
 
 export interface SweepDeps extends CarryDeps, Pick<CancellationDeps, 'cancellations'> {
   store: Store;
   events: Sender<EventsMessage>;
-  runs: Pick<Runs, 'start' | 'answer' | 'check' | 'purge' | 'read' | 'cancel'>;
+  runs: Pick<Runs, 'start' | 'answer' | 'check' | 'purge' | 'read' | 'cancel' | 'hold'>;
+  apps: Pick<Apps, 'pausesToTell' | 'pauseTold'>;
   clock: Clock;
   log: Log;
   /** What was sent again lately. In memory only: when it is lost, something is sent once more than needed. */
   resent: Resent;
+  /** One more of these stood still, and goes on. */
+  repaired: (what: keyof Repairs) => void;
 }
 
 /** By internal id: when it may be sent again, and how long it waited for that. */
@@ -30,6 +35,8 @@ export type Resent = Map<string, { at: number; wait: number }>;
 const FORGOTTEN = 5 * SECOND;
 const RESENT_WAIT = { first: 30 * SECOND, most: 10 * MINUTE };
 const CHECK = { grace: { least: 10 * SECOND, most: MINUTE }, least: 30 * SECOND, most: HOUR, sleeping: DAY };
+/** What a queue has not brought after this long, however busy, it has lost or will not bring. */
+const STUCK = 10 * MINUTE;
 /** Pieces of one sweep. */
 const BOUND = { events: 1_000, runs: 500, expired: 500, atOnce: 24 };
 /** What a bulk cancellation did is shown for so long after its end (BC-15). */
@@ -39,7 +46,7 @@ const NEXT = { busy: 5 * SECOND, idle: MINUTE };
 /** @returns when the next sweep is due, in milliseconds from now. */
 export async function sweep(deps: SweepDeps): Promise<{ nextIn: number }> {
   let busy = false;
-  for (const [name, piece] of Object.entries({ resend, checkRuns, cancelMany, expire })) {
+  for (const [name, piece] of Object.entries({ resend, tellOfPauses, checkRuns, cancelMany, expire })) {
     try {
       if (await piece(deps)) busy = true;
     } catch (error) {
@@ -65,7 +72,8 @@ async function untilNextCheck({ store, clock, log }: SweepDeps): Promise<number>
  * An event whose message is being retried is not dispatched either: each event is sent again at growing intervals, so that trouble
  * is not multiplied.
  */
-async function resend({ store, events, clock, resent }: SweepDeps): Promise<boolean> {
+async function resend(deps: SweepDeps): Promise<boolean> {
+  const { store, events, clock, resent } = deps;
   const now = clock.now();
   const ids = await store.undispatched(now - FORGOTTEN, BOUND.events);
   const waiting = new Set(ids);
@@ -73,7 +81,10 @@ async function resend({ store, events, clock, resent }: SweepDeps): Promise<bool
   const due = ids.filter((id) => (resent.get(id)?.at ?? 0) <= now);
   if (due.length > 0) await events.send(chunks(due, limits.messageIds).map((group) => ({ ids: group })));
   for (const id of due) {
-    const wait = Math.min((resent.get(id)?.wait ?? RESENT_WAIT.first / 2) * 2, RESENT_WAIT.most);
+    const before = resent.get(id)?.wait ?? RESENT_WAIT.first / 2;
+    const wait = Math.min(before * 2, RESENT_WAIT.most);
+    // Once for each: when its waits have grown as long as they get.
+    if (wait === RESENT_WAIT.most && before < wait) deps.repaired('events');
     resent.set(id, { at: now + wait, wait });
   }
   return ids.length > 0;
@@ -85,6 +96,7 @@ async function checkRuns(deps: SweepDeps): Promise<boolean> {
   const { store, clock } = deps;
   const due = await store.runsToCheck(clock.now(), BOUND.runs);
   if (due.length === 0) return false;
+  for (const env of new Set(due.map((run) => run.env))) await deps.functions.load(env);
   const found = await inPool(due, BOUND.atOnce, (run) => checkRun(deps, run));
   const ended = found.flatMap((run) => ('ending' in run ? [run.ending] : []));
   const later = found.flatMap((run) => ('ending' in run ? [] : [run]));
@@ -102,7 +114,11 @@ async function checkRun(deps: SweepDeps, run: DueRun): Promise<Found> {
   const now = deps.clock.now();
   const soon = now + Math.min(Math.max(now - queuedAt, CHECK.least), CHECK.most);
   try {
+    // Whoever came into the index only after the others were told.
+    const pause = deps.functions.known(run.env).paused?.get(run.functionId);
+    if (pause?.mode === 'hold') await hold(deps, pause, runId);
     const check = await deps.runs.check(runId);
+    note(deps, check, now);
     if (check.state === 'ended') return { runId, ending: check.ending };
     if (check.state === 'unknown' && run.deadReason !== null)
       return { runId, ending: await notStarted(deps, run, run.deadReason) };
@@ -115,6 +131,13 @@ async function checkRun(deps: SweepDeps, run: DueRun): Promise<Found> {
     deps.log.error('sweep: a run could not be asked', { runId, error });
     return { runId, checkAt: soon };
   }
+}
+
+/** A run that has only now ended, because it was woken, is one repair and not two. */
+function note({ repaired }: SweepDeps, check: RunCheck, now: number): void {
+  if (check.state === 'unknown') return;
+  if (check.repaired !== undefined) repaired(check.repaired === 'alarm' ? 'alarms' : 'asks');
+  else if (check.state === 'ended' && check.ending.summary.endedAt <= now - STUCK) repaired('reports');
 }
 
 /** The end of a run that never was: who invoked it is told so too. */

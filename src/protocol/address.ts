@@ -4,5 +4,5 @@ const BINDING = /^([a-z0-9_-]+)\.binding$/;
 
 /** Name of the service binding, for a URL such as `http://orders.binding/api/inngest`: in lower case, as hosts are. */
 export function bindingOf(url: string): string | null {
-  return BINDING.exec(new URL(url).hostname)?.[1] ?? null;
+  return URL.canParse(url) ? (BINDING.exec(new URL(url).hostname)?.[1] ?? null) : null;
 }

@@ -49,7 +49,7 @@ const concurrencyLimit = z
 const concurrency = z
   .preprocess(
     (written) => (Array.isArray(written) ? written : [written]).map(asLimit),
-    z.array(concurrencyLimit).max(limits.concurrencyPerFunction, {
+    z.array(concurrencyLimit).refine((list) => list.length <= limits.concurrencyPerFunction, {
       error: `at most ${limits.concurrencyPerFunction} limits (CC-14)`,
     }),
   )

@@ -2,6 +2,9 @@
  * A function's configuration as the engine keeps it, whether its code lives in this Worker or elsewhere: what its author wrote,
  * checked. Schedules, expressions and durations stay texts; whoever uses one reads it with what it was checked with. The checks that
  * need more than this folder has are in src/registry.
+ *
+ * Lengths are looked at by `refine`: zod's own `min` and `max` also look at what is neither a text nor a list, and throw where its
+ * `length` cannot be compared.
  */
 import * as z from 'zod';
 import { parseDuration } from '../lib/duration.ts';
@@ -101,7 +104,7 @@ const timeout = z.string({ error: 'expected a duration such as "45m" (TO-1)' }).
 
 export const functionConfig = z.strictObject({
   /** Composite id, `<app>-<function>` (FN-7). */
-  id: z.string({ error: 'expected a string' }).min(1, { error: 'id is empty (FN-13)' }),
+  id: z.string({ error: 'expected a string' }).refine((id) => id !== '', { error: 'id is empty (FN-13)' }),
   name: z.string(),
   triggers: someTriggers(1),
   /** Retries after the first attempt, for each step and for the code between steps (RT-3). */
@@ -114,7 +117,7 @@ export const functionConfig = z.strictObject({
   /** Alternatives (CX-15). */
   cancel: z
     .array(cancellation, { error: 'expected a list' })
-    .max(limits.cancelsPerFunction, {
+    .refine((events) => events.length <= limits.cancelsPerFunction, {
       error: `at most ${limits.cancelsPerFunction} events that cancel (CX-4)`,
     })
     .optional(),
@@ -132,7 +135,7 @@ export const remoteFunctionConfig = functionConfig.extend({ triggers: someTrigge
 function someTriggers(least: number) {
   return z
     .array(trigger, { error: 'expected a list' })
-    .min(least, { error: 'a function needs at least one trigger (FN-3)' })
+    .refine((triggers) => triggers.length >= least, { error: 'a function needs at least one trigger (FN-3)' })
     .transform(distinct)
     .refine((triggers) => triggers.length <= limits.triggersPerFunction, {
       error: `at most ${limits.triggersPerFunction} different triggers (TR-7)`,

@@ -4,6 +4,7 @@ import type { Collectable, Collected, Collecting, Entrant, GateOf } from './gate
 import type {
   Checkpoint,
   CheckpointResult,
+  Hold,
   RunCheck,
   RunEnding,
   RunSnapshot,
@@ -29,6 +30,7 @@ import type { Wait } from './wait.ts';
 export interface RunRpc {
   start(run: RunStart): Promise<RunEnding | null>;
   cancel(): Promise<'cancelled' | 'ended' | 'unknown'>;
+  hold(hold: Hold): Promise<void>;
   read(): Promise<RunView | null>;
   trace(): Promise<RunTrace | null>;
   check(): Promise<RunCheck>;
@@ -49,6 +51,23 @@ export interface RemoteRunRpc {
 /** One object for the deployment. */
 export interface SweeperRpc {
   arm(): Promise<void>;
+  repairs(): Promise<Repairs>;
+}
+
+/**
+ * How often a sweep found standing still what should have gone on by itself, and put it right; counted since the deployment began. What
+ * a crash leaves behind and is picked up within a minute or two is no repair. A gate that frees a lease which nobody holds any more
+ * is to be counted here too.
+ */
+export interface Repairs {
+  /** Runs whose alarm was lost, or late. */
+  alarms: number;
+  /** Runs that were not heard with what they ask of others: waits, signals, invocations. */
+  asks: number;
+  /** Runs that had ended, which the index did not know. */
+  reports: number;
+  /** Events that were accepted and not dispatched. */
+  events: number;
 }
 
 /** One object per environment and event name: `Waits` (src/ports.ts) for that name. */

@@ -78,6 +78,10 @@ export const runEnding = z.object({
 });
 export type RunEnding = z.infer<typeof runEnding>;
 
+/** PA-5. `until`: when it is cancelled if it is still held; null: it goes on. Of two words the one with the higher turn counts. */
+export const hold = z.object({ turn: z.number(), until: z.number().nullable() });
+export type Hold = z.infer<typeof hold>;
+
 /** One run in full, read from its object. */
 export interface RunView {
   runId: string;
@@ -101,7 +105,7 @@ export interface Failure {
 
 /** What a step or a run waits for now, in words and in figures: the answer to "why has this not run?". */
 export interface Waiting {
-  reason: 'start' | 'sleep' | 'retry' | 'event' | 'signal' | 'invoke' | SlotLimit['policy'];
+  reason: 'paused' | 'start' | 'sleep' | 'retry' | 'event' | 'signal' | 'invoke' | SlotLimit['policy'];
   /** Name of the awaited event and its condition, name of the signal, id of the invoked function, or key of the limit. */
   what?: string;
   condition?: string;
@@ -163,5 +167,8 @@ export interface RunSnapshot {
 /** How a run stands, as told to a sweep. `unknown`: never started here. */
 export type RunCheck =
   | { state: 'unknown' }
-  | { state: 'open'; nextAt: number | null }
-  | { state: 'ended'; ending: RunEnding };
+  | { state: 'open'; nextAt: number | null; repaired?: StuckPart }
+  | { state: 'ended'; ending: RunEnding; repaired?: StuckPart };
+
+/** What of a run had stood still for minutes, and goes on because it was asked: its alarm, or what it asks of others. */
+export type StuckPart = 'alarm' | 'ask';

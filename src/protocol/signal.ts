@@ -7,8 +7,10 @@ const signalRequest = z.object(
   {
     signal: z
       .string({ error: 'expected a text' })
-      .min(1, { error: 'expected a name' })
-      .max(limits.signalName, { error: `longer than ${limits.signalName} characters` }),
+      .refine((name) => name !== '', { error: 'expected a name' })
+      .refine((name) => name.length <= limits.signalName, {
+        error: `longer than ${limits.signalName} characters`,
+      }),
     data: z.unknown().optional(),
   },
   { error: 'expected an object' },

@@ -27,7 +27,8 @@ export function createRegistry(apps: Apps, { environment, configs }: Embedded, c
   const memory = new Map<string, Loaded>();
 
   function known(env: string): Loaded {
-    const loaded = memory.get(env) ?? build(env, { version: 0, apps: [], functions: [] }, -Infinity);
+    const loaded =
+      memory.get(env) ?? build(env, { version: 0, apps: [], functions: [], pauses: [] }, -Infinity);
     memory.set(env, loaded);
     return loaded;
   }
@@ -41,6 +42,7 @@ export function createRegistry(apps: Apps, { environment, configs }: Embedded, c
     return {
       version: records.version,
       configs: functions.map(({ config }) => config),
+      paused: new Map(records.pauses.map((pause) => [pause.functionId, pause])),
       readAt,
       functions,
       byId: new Map(all.map((fn) => [fn.config.id, fn])),

@@ -15,6 +15,7 @@ import { never } from '../lib/never.ts';
 import { handlerReturned, handlerThrew, entryOverdue, parked, spoke } from './handler.ts';
 import { cancelled, isTooLate } from './finish.ts';
 import { acknowledged, alsoAskAgain, answered, askAgain, expired } from './asks.ts';
+import { held, withHold } from './hold.ts';
 import { load } from './commit.ts';
 import { entryDue, started, watchdog } from './entry.ts';
 import { queued, slotAnswered, slotGranted, slotsDue, withSlots } from './slots.ts';
@@ -26,7 +27,7 @@ import { nothing, type RunInput, type Transition } from './transition.ts';
 export function apply(state: RunState | null, input: RunInput, now: number): Transition {
   if (input.type === 'started') return state === null ? begun(input.config, input.startAt, now) : nothing;
   if (state === null || state.run.end !== null) return nothing;
-  const own = decided(state, input, now);
+  const own = withHold(state, input, decided(state, input, now), now);
   // Whatever wakes the run after a restart: nobody knows what others have heard of what it asked for.
   const transition = state.live.phase === 'unknown' ? alsoAskAgain(state, own, now) : own;
   return state.config.flow === undefined ? transition : withSlots(state, input, transition, now);
@@ -59,6 +60,8 @@ function decided(state: RunState, input: Exclude<RunInput, { type: 'started' }>,
       return input.entry === state.run.entry ? parked(state) : nothing;
     case 'cancelled':
       return cancelled(state, now);
+    case 'held':
+      return held(state, input.hold);
     case 'acknowledged':
       return acknowledged(state, input.key, now);
     case 'answered':

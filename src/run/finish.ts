@@ -65,6 +65,7 @@ const TIMELESS = new Set<RunInput['type']>([
   'acknowledged',
   'askAgain',
   'watchdog',
+  'held',
   'slotAnswered',
   'slotGranted',
   'slotsDue',

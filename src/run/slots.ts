@@ -14,7 +14,7 @@ import { MINUTE, SECOND } from '../lib/time.ts';
 import type { SlotAnswer, SlotLimit } from '../protocol/slot.ts';
 import { callHandler, executing, WATCHDOG } from './entry.ts';
 import { askEffects } from './finish.ts';
-import { isQueued, needsCode, type RunConfig, type RunState, type Slots } from './state.ts';
+import { isHeld, isQueued, needsCode, type RunConfig, type RunState, type Slots } from './state.ts';
 import { nothing, type Changes, type Effect, type RunInput, type Transition } from './transition.ts';
 
 /** Leases are renewed this long after they were given or renewed, at the watchdog's next look. */
@@ -231,7 +231,7 @@ function missing({ config, run }: RunState, held: readonly number[]): number[] {
 /** Whether user code has anything to do. */
 function isWanted(state: RunState, now: number): boolean {
   const { run, waiting } = state;
-  if (run.cancelAt !== null) return false;
+  if (run.cancelAt !== null || isHeld(run)) return false;
   if (run.due === null || run.due <= now) return true;
   return [...waiting].some(([id, due]) => due <= now && needsCode(state, id));
 }

@@ -8,7 +8,7 @@
  */
 import type { RunFlow } from '../protocol/flow.ts';
 import type { EventCondition, Op, StepTool, WaitForSignal } from '../protocol/op.ts';
-import type { Failure, RunParent, RunStatus } from '../protocol/run.ts';
+import type { Failure, Hold, RunParent, RunStatus } from '../protocol/run.ts';
 
 /** Frozen when the run starts (FN-11); later deploys change nothing of it. */
 export interface RunConfig {
@@ -60,6 +60,8 @@ export interface Run {
   version?: number;
   /** Its throttle has let it start, and it waits for other slots. */
   admitted?: true;
+  /** The last that it heard of a pause of its function (hold.ts). */
+  hold?: Hold;
 }
 
 interface StepBase {
@@ -197,6 +199,16 @@ export function isQueued({ slots }: Live): boolean {
   return slots !== undefined && slots.asked !== null;
 }
 
+/** Its function is paused: nothing begins (PA-5). */
+export function isHeld({ hold }: Run): boolean {
+  return hold !== undefined && hold.until !== null;
+}
+
+/** What comes due takes no user code for now. */
+export function isBarred({ live, run }: RunState): boolean {
+  return isQueued(live) || isHeld(run);
+}
+
 /** Whether it takes user code to go on with a waiting step: it is to be run again. */
 export function needsCode({ steps }: RunState, id: string): boolean {
   const step = steps.get(id);
@@ -207,6 +219,11 @@ export function needsCode({ steps }: RunState, id: string): boolean {
 export function startBy({ config, run }: RunState): number {
   if (config.startWithin === null || run.startedAt !== null || run.due === null) return Infinity;
   return run.due + config.startWithin;
+}
+
+/** When it is cancelled, as its function is still paused (PA-5). */
+export function heldBy({ run }: RunState): number {
+  return run.hold?.until ?? Infinity;
 }
 
 /** When the run is out of time (TO-5). */
@@ -233,10 +250,10 @@ export function nextAlarm(state: RunState): number | null {
 }
 
 function nextDue(state: RunState): number {
-  const held = isQueued(state.live);
+  const held = isBarred(state);
   // The handler's own code is not interrupted (TO-10): its next news tells that the time is over.
   const finish = handlerRuns(state) ? Infinity : finishBy(state);
-  let next = Math.min(held ? Infinity : (state.run.due ?? Infinity), startBy(state), finish);
+  let next = Math.min(held ? Infinity : (state.run.due ?? Infinity), startBy(state), heldBy(state), finish);
   for (const [id, due] of state.waiting) {
     if (due < next && isTimed(state, id) && !(held && needsCode(state, id))) next = due;
   }

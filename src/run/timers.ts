@@ -3,6 +3,8 @@ import { openAsks } from './asks.ts';
 import {
   finishBy,
   handlerRuns,
+  heldBy,
+  isBarred,
   isQueued,
   isTimed,
   needsCode,
@@ -47,9 +49,9 @@ function isOverlooked({ phase, watchdog }: Live, isKnown: boolean, now: number):
 }
 
 function due(state: RunState, now: number): RunInput[] {
-  const { run, waiting, live } = state;
-  if (startBy(state) <= now) return [{ type: 'cancelled' }];
-  const held = isQueued(live);
+  const { run, waiting } = state;
+  if (Math.min(startBy(state), heldBy(state)) <= now) return [{ type: 'cancelled' }];
+  const held = isBarred(state);
   const entry: RunInput[] = !held && run.due !== null && run.due <= now ? [{ type: 'entryDue' }] : [];
   const steps = [...waiting].filter(
     ([id, at]) => at <= now && isTimed(state, id) && !(held && needsCode(state, id)),

@@ -1,7 +1,7 @@
 /** The vocabulary of the core: what can happen to a run, what changes by it, and what is then to be done in the world. */
 import type { SerializedError } from '../protocol/error.ts';
 import type { Op, When } from '../protocol/op.ts';
-import type { StepAnswer } from '../protocol/run.ts';
+import type { Hold, StepAnswer } from '../protocol/run.ts';
 import type { SlotAnswer } from '../protocol/slot.ts';
 import type { Executing, Run, RunConfig, Slots, Step } from './state.ts';
 
@@ -22,6 +22,8 @@ export type RunInput =
   /** No user code runs, and everything that the handler waits for is a timer of ours. */
   | { type: 'parked'; entry: number }
   | { type: 'cancelled' }
+  /** The function was paused, or resumed. */
+  | { type: 'held'; hold: Hold }
   /** What was asked for under this key (a step's id, or `cancel:<n>`) is on its way. */
   | { type: 'acknowledged'; key: string }
   /** The answer to what a step asked for under this key: JSON text. `event`: internal id of the one that a wait got. */

@@ -5,7 +5,7 @@ import type { EventCondition } from '../protocol/op.ts';
 import type { RunSummary, RunTrace, RunView, StepTrace, Waiting } from '../protocol/run.ts';
 import { limits } from '../protocol/limits.ts';
 import { slotLimits } from './slots.ts';
-import { isQueued, type Executing, type RunState, type Step, type WaitingStep } from './state.ts';
+import { isHeld, isQueued, type Executing, type RunState, type Step, type WaitingStep } from './state.ts';
 
 /** Longest output that the index keeps, in UTF-16 units; a larger one is read from the object. */
 const INDEXED_OUTPUT = 32 * 1024;
@@ -65,6 +65,7 @@ export function runTrace(state: RunState, texts: Texts): RunTrace {
 
 function entryWaiting({ config, run, live }: RunState): Waiting[] {
   if (run.end !== null) return [];
+  if (isHeld(run)) return [{ reason: 'paused', until: run.hold?.until ?? null }];
   const limit = isQueued(live) ? slotLimits(config)[live.slots?.asked ?? 0] : undefined;
   if (limit !== undefined) return [{ reason: limit.policy, what: limit.key, until: null }];
   return run.due === null ? [] : [{ reason: run.startedAt === null ? 'start' : 'retry', until: run.due }];

@@ -1,17 +1,17 @@
 /** Apps and their functions as they registered, on D1. */
-import { and, eq, isNull, ne, notInArray, type SQL, sql } from 'drizzle-orm';
+import { and, asc, eq, isNotNull, isNull, ne, notInArray, type SQL, sql } from 'drizzle-orm';
 import { drizzle } from 'drizzle-orm/d1';
 import type { Apps } from '../ports.ts';
 import type { FunctionConfig } from '../protocol/function.ts';
 import { type Database, jsonChunks, runBatch, type Statement } from './batch.ts';
-import { app, appFunction } from './schema.ts';
+import { app, appFunction, pause } from './schema.ts';
 
 export function d1Apps(d1: D1Database): Apps {
   const db = drizzle(d1);
   return {
     async load(env, known) {
       const isNews = known === undefined ? undefined : ne(versionOf(env), known);
-      const [versions, apps, functions] = await db.batch([
+      const [versions, apps, functions, paused] = await db.batch([
         db.select({ version: versionOf(env) }).from(sql`(select 1)`),
         db
           .select()
@@ -21,6 +21,10 @@ export function d1Apps(d1: D1Database): Apps {
           .select()
           .from(appFunction)
           .where(and(eq(appFunction.env, env), isNews)),
+        db
+          .select()
+          .from(pause)
+          .where(and(eq(pause.env, env), isNotNull(pause.mode), isNews)),
       ]);
       const version = versions[0]?.version ?? 0;
       if (version === known) return null;
@@ -35,6 +39,7 @@ export function d1Apps(d1: D1Database): Apps {
           version: own,
           isArchived: archivedAt !== null || archived.has(appId),
         })),
+        pauses: paused.map(({ revision, toldTo: _, ...row }) => ({ ...row, turn: revision })),
       };
     },
     async sync(env, record, functions, now) {
@@ -57,12 +62,52 @@ export function d1Apps(d1: D1Database): Apps {
         .returning({ id: app.id });
       return rows.length > 0;
     },
+    ...pauses(db),
+  };
+}
+
+/** Counted into the same version as the apps. */
+function pauses(db: Database): Pick<Apps, 'setPaused' | 'pausesToTell' | 'pauseTold'> {
+  return {
+    async setPaused(env, functionId, mode, now) {
+      const row = { env, functionId, mode, since: now, revision: next(env), toldTo: '' };
+      const isNews = sql`${pause.mode} is not ${mode}`;
+      const isOf = and(eq(pause.env, env), eq(pause.functionId, functionId), isNews);
+      // What was never paused needs no row to go on.
+      if (mode === null) {
+        const resumed = await db.update(pause).set(row).where(isOf).returning({ env: pause.env });
+        return resumed.length > 0;
+      }
+      const rows = await db
+        .insert(pause)
+        .values(row)
+        .onConflictDoUpdate({ target: [pause.env, pause.functionId], set: row, setWhere: isNews })
+        .returning({ env: pause.env });
+      return rows.length > 0;
+    },
+    async pausesToTell(limit) {
+      const rows = await db
+        .select()
+        .from(pause)
+        .where(isNotNull(pause.toldTo))
+        .orderBy(asc(pause.env), asc(pause.functionId))
+        .limit(limit);
+      return rows.map(({ revision, toldTo, ...row }) => ({ ...row, turn: revision, toldTo: toldTo ?? '' }));
+    },
+    async pauseTold({ env, functionId, turn }, toldTo) {
+      await db
+        .update(pause)
+        .set({ toldTo })
+        .where(and(eq(pause.env, env), eq(pause.functionId, functionId), eq(pause.revision, turn)));
+    },
   };
 }
 
 /** Of the environment's registry. */
 export function versionOf(env: string | SQL): SQL<number> {
-  return sql<number>`(select coalesce(max(revision), 0) from app where app.env = ${env})`;
+  return sql<number>`max(
+    (select coalesce(max(revision), 0) from app where app.env = ${env}),
+    (select coalesce(max(revision), 0) from pause where pause.env = ${env}))`;
 }
 
 function next(env: string): SQL<number> {

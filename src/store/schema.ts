@@ -148,6 +148,25 @@ export const app = sqliteTable(
   (table) => [primaryKey({ columns: [table.env, table.id] })],
 );
 
+/**
+ * Functions that were ever paused, embedded ones too. Never deleted: `revision` is counted with those of the apps. Written by people, but
+ * for `told_to`, which the sweep moves.
+ */
+export const pause = sqliteTable(
+  'pause',
+  {
+    env: text('env').notNull(),
+    functionId: text('function_id').notNull(),
+    /** What becomes of runs under way (PA-4); null: it was resumed. */
+    mode: text('mode', { enum: ['hold', 'cancel'] }),
+    since: integer('since').notNull(),
+    revision: integer('revision').notNull(),
+    /** Open runs up to this id have been told; null: all of them. */
+    toldTo: text('told_to'),
+  },
+  (table) => [primaryKey({ columns: [table.env, table.functionId] })],
+);
+
 /** The functions of those apps. Written together with their app; archived in place of being deleted, as their runs go on. */
 export const appFunction = sqliteTable(
   'app_function',

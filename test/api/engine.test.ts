@@ -39,7 +39,7 @@ function engine(config = parseConfig(settings)) {
       clock,
       entropy,
       log,
-      sweeps: { arm },
+      sweeps: { ...w.deps.sweeps, arm },
       crons,
       waits,
       signals: w.signals as unknown as Signals,

@@ -92,14 +92,14 @@ describe('PUT and DELETE', () => {
   });
 
   test.each([
-    ['no JSON', '{', 'expected object'],
+    ['no JSON', '{', 'the body is not valid JSON'],
     ['another policy', { policy: 'rateLimit', limit: 1 }, 'policy: expected "throttle" or "concurrency"'],
     ['a limit of 0', { policy: 'concurrency', limit: 0 }, 'limit: expected a whole number, 1 or more'],
     ['a fraction', { policy: 'throttle', limit: 1.5 }, 'limit: expected a whole number, 1 or more'],
     [
       'a short period',
       { policy: 'throttle', period: '1ms' },
-      'period: expected a duration of at least 1 second',
+      'period: expected a duration from 1 second to 7 days',
     ],
     ['nothing to change', { policy: 'throttle' }, 'expected at least one of limit, period, burst and paused'],
     [

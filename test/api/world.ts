@@ -39,8 +39,12 @@ class MemorySignals implements Pick<Signals, 'send'> {
 /** How often a sweep was made sure of. */
 class MemorySweeps implements Sweeps {
   armed = 0;
+  readonly made = { alarms: 0, asks: 0, reports: 0, events: 0 };
   async arm(): Promise<void> {
     this.armed++;
+  }
+  async repairs() {
+    return this.made;
   }
 }
 
@@ -61,12 +65,14 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     { ORDERS: { fetch: (request: Request) => answers.fetch(request) }, PLAIN: 'text' },
     { fetch: (request) => answers.fetch(request), allowsPrivate: dev },
   );
+  const health = { backlog: 3, repairs: base.sweeps.made };
   const all = { dev, eventKeys: ['event-key'], signingKeys: [SIGNING_KEY], ...keys };
   const deps: ApiDeps = {
     ...base,
     ...signatures(all, base.clock),
     crons,
     gates,
+    eventQueue: { backlog: async () => health.backlog },
     network,
     keys: all,
     cancelRun: (env, runId) => cancelRun(base, env, runId),
@@ -82,7 +88,7 @@ export function apiWorld(keys: Partial<ApiDeps['keys']> = {}) {
     const response = await call(method, path, { headers: AUTH });
     return { status: response.status, body: (await response.json()) as Answer };
   };
-  return { ...base, crons, limits: gates, answers, deps, call, get };
+  return { ...base, crons, limits: gates, answers, deps, call, get, routes: app.routes };
 }
 
 /** Says what it is told to say of lines, and writes changes down. */

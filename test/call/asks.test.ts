@@ -252,3 +252,62 @@ describe('step.invoke in the run’s own object', () => {
     expect(world.reported).toMatchObject([{ status: 'Completed', output: '{"y":2}' }]);
   });
 });
+
+describe('a run that a sweep asks how it stands', () => {
+  test('has nothing to tell while all goes its way, late by less than minutes or not', async () => {
+    const world = new World(waiting({}));
+    await world.start();
+    const due = NOW + 3_600_000;
+    expect(await world.owner.check()).toEqual({ state: 'open', nextAt: due });
+    world.now = due + 119_000;
+    await world.owner.check();
+    await world.quiet();
+    expect(await world.owner.check()).toMatchObject({ state: 'ended' });
+    expect(await world.owner.check()).not.toHaveProperty('repaired');
+  });
+
+  test('gets back an alarm that was lost, and says so once (SL-6)', async () => {
+    const world = new World(waiting({}));
+    await world.start();
+    world.loseAlarm();
+    const { state } = await world.owner.check();
+    expect(state).toBe('open');
+    world.loseAlarm();
+    expect(await world.owner.check()).toMatchObject({ repaired: 'alarm' });
+    expect(await world.owner.check()).toEqual({ state: 'open', nextAt: NOW + 3_600_000 });
+  });
+
+  test('gets back an alarm that was lost with its object', async () => {
+    const world = new World(waiting({}));
+    await world.start();
+    world.loseAlarm().crash();
+    expect(await world.owner.check()).toMatchObject({ state: 'open', repaired: 'alarm' });
+    await world.quiet();
+    expect(await world.owner.check()).not.toHaveProperty('repaired');
+  });
+
+  test('is woken by it where its alarm is minutes late', async () => {
+    const world = new World(waiting({}));
+    await world.start();
+    world.now = NOW + 3_600_000 + 120_000;
+    expect(await world.owner.check()).toMatchObject({ repaired: 'alarm' });
+    await world.quiet();
+    expect(world.ended).toBe(true);
+  });
+
+  test('asks again for what nobody has acknowledged for minutes', async () => {
+    const world = new World(waiting({}));
+    const { waits } = world;
+    const listen = waits.listen.bind(waits);
+    waits.listen = () => new Promise(() => undefined);
+    await world.start();
+    for (let n = 0; n < 11; n++) await world.ring();
+    expect(await world.owner.check()).not.toHaveProperty('repaired');
+    await world.ring();
+    waits.listen = listen;
+    expect(await world.owner.check()).toMatchObject({ state: 'open', repaired: 'ask' });
+    await world.quiet();
+    expect(waits.listening).toHaveLength(1);
+    expect(await world.owner.check()).toEqual({ state: 'open', nextAt: NOW + 3_600_000 });
+  });
+});

@@ -181,6 +181,12 @@ export class World {
     return this.quiet();
   }
 
+  /** The platform has forgotten it. */
+  loseAlarm(): this {
+    this.#rows.alarm = null;
+    return this;
+  }
+
   async pass(ms: number): Promise<this> {
     const until = this.now + ms;
     while (this.#rows.alarm !== null && this.#rows.alarm <= until) await this.ring();

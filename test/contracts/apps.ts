@@ -48,7 +48,7 @@ export function appsContract(name: string, make: () => Promise<{ apps: Apps; sto
     });
 
     test('an environment in which nobody registered has version 0 and nothing in it', async () => {
-      expect(await records()).toEqual({ version: 0, apps: [], functions: [] });
+      expect(await records()).toEqual({ version: 0, apps: [], functions: [], pauses: [] });
       expect(await apps.load(ENV, 0)).toBeNull();
     });
 
@@ -62,6 +62,7 @@ export function appsContract(name: string, make: () => Promise<{ apps: Apps; sto
       const { version, ...found } = await records();
       expect(version).toBeGreaterThan(0);
       expect(found).toEqual({
+        pauses: [],
         apps: [app],
         functions: [
           { ...row, config },
@@ -145,7 +146,7 @@ export function appsContract(name: string, make: () => Promise<{ apps: Apps; sto
       await apps.sync('branch/x', anApp({ sdk: 'py:v0.5.18' }), [], NOW);
       expect(await functions()).toMatchObject({ 'orders-pack': { isArchived: false } });
       expect((await records('branch/x')).functions).toEqual([]);
-      expect(await records('branch/y')).toEqual({ version: 0, apps: [], functions: [] });
+      expect(await records('branch/y')).toEqual({ version: 0, apps: [], functions: [], pauses: [] });
     });
 
     test('archiving an app archives its functions until it is taken back, or the app syncs again (AP-45 to AP-48)', async () => {
@@ -164,6 +165,40 @@ export function appsContract(name: string, make: () => Promise<{ apps: Apps; sto
     test('an app that never registered cannot be archived', async () => {
       expect(await apps.setArchived(ENV, 'orders', NOW)).toBe(false);
       expect((await records()).version).toBe(0);
+    });
+
+    test('a pause raises the version, survives syncs, and so does its end (PA-1, PA-14)', async () => {
+      expect(await apps.setPaused(ENV, 'own-fn', 'hold', NOW)).toBe(true);
+      const { version, pauses } = await records();
+      expect(version).toBeGreaterThan(0);
+      const pause = { env: ENV, functionId: 'own-fn', mode: 'hold', since: NOW, turn: version };
+      expect(pauses).toEqual([pause]);
+      expect((await records('branch/x')).version).toBe(0);
+      await apps.sync(ENV, anApp(), [aFunction('orders-pack')], LATER);
+      const synced = await records();
+      expect(synced.version).toBeGreaterThan(version);
+      expect(synced.pauses).toEqual([pause]);
+      expect(await apps.setPaused(ENV, 'own-fn', null, LATER)).toBe(true);
+      const resumed = await records();
+      expect([resumed.version > synced.version, resumed.pauses]).toEqual([true, []]);
+    });
+
+    test('a pause is told from the beginning at each change, and what is so already changes nothing', async () => {
+      expect(await apps.setPaused(ENV, 'own-fn', null, NOW)).toBe(false);
+      await apps.setPaused(ENV, 'own-fn', 'hold', NOW);
+      expect(await apps.setPaused(ENV, 'own-fn', 'hold', LATER)).toBe(false);
+      const [first] = await apps.pausesToTell(10);
+      if (first === undefined) throw new Error('it was not told');
+      expect(first).toMatchObject({ mode: 'hold', since: NOW, toldTo: '' });
+      await apps.pauseTold(first, 'R7');
+      expect(await apps.pausesToTell(10)).toMatchObject([{ toldTo: 'R7' }]);
+      await apps.setPaused(ENV, 'own-fn', null, LATER);
+      // Too late.
+      await apps.pauseTold(first, null);
+      const [second] = await apps.pausesToTell(10);
+      expect(second).toMatchObject({ mode: null, toldTo: '' });
+      if (second !== undefined) await apps.pauseTold(second, null);
+      expect(await apps.pausesToTell(10)).toEqual([]);
     });
 
     test('five hundred functions with long configurations are one sync', async () => {

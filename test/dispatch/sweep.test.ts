@@ -99,6 +99,15 @@ describe('events that were stored and not dispatched', () => {
     expect(sentAt).toEqual([0, 30, 90, 210, 450]);
   });
 
+  test('that are not dispatched for minutes count as repaired, once each', async () => {
+    const w = dispatchWorld();
+    await w.store.insertEvents([stored(idAt(1), { receivedAt: NOW - 60_000 })], NOW);
+    for (; w.clock.time <= NOW + 450_000; w.clock.time += 30_000) await sweep(w);
+    expect(w.repairs).toEqual([]);
+    for (; w.clock.time < NOW + 3_600_000; w.clock.time += 30_000) await sweep(w);
+    expect(w.repairs).toEqual(['events']);
+  });
+
   test('that the queue did not take are sent with the next sweep', async () => {
     const w = dispatchWorld();
     await w.store.insertEvents([stored(idAt(1), { receivedAt: NOW - 60_000 })], NOW);
@@ -149,6 +158,35 @@ describe('open runs', () => {
     w.runs.asked = [];
     expect(await sweep(w)).toEqual({ nextIn: 60_000 });
     expect(w.runs.asked).toEqual([]);
+  });
+
+  test.each([
+    ['whose alarm was lost', { state: 'open', nextAt: NOW, repaired: 'alarm' }, ['alarms']],
+    ['whose wait nobody had heard of', { state: 'open', nextAt: NOW, repaired: 'ask' }, ['asks']],
+    ['that are well', { state: 'open', nextAt: NOW }, []],
+  ] as const)('%s are counted as that', async (_, check, expected) => {
+    const w = dispatchWorld();
+    w.runs.checks.set(await withRun(w), check);
+    await sweep(w);
+    expect(w.repairs).toEqual(expected);
+  });
+
+  test.each([
+    ['just now', 0, undefined, []],
+    ['nine minutes ago', 9 * 60_000, undefined, []],
+    ['ten minutes ago, unknown to the index', 10 * 60_000, undefined, ['reports']],
+    ['because they were woken', 0, 'alarm' as const, ['alarms']],
+  ])('that ended %s', async (_, ago, repaired, expected) => {
+    const w = dispatchWorld();
+    const runId = await withRun(w, 3_600_000);
+    const end = ending({ ...summary(runId), endedAt: NOW - ago });
+    w.runs.checks.set(runId, {
+      state: 'ended',
+      ending: end,
+      ...(repaired === undefined ? {} : { repaired }),
+    });
+    await sweep(w);
+    expect(w.repairs).toEqual(expected);
   });
 
   test.each([

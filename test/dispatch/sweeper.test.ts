@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Env } from '../../src/env.ts';
 import type { SweepDeps } from '../../src/dispatch/sweep.ts';
 import { NOW, idAt, stored } from '../ingest/world.ts';
+import { admit } from '../contracts/stored.ts';
 import { dispatchWorld } from './world.ts';
 
 vi.mock('cloudflare:workers', () => ({
@@ -21,9 +22,14 @@ beforeEach(() => void vi.useFakeTimers({ now: NOW, toFake: ['Date'] }));
 afterEach(() => void vi.useRealTimers());
 
 /** Object and alarm; the alarm in milliseconds from now. */
-function sweeper(dependencies: () => Omit<SweepDeps, 'resent'>) {
+function sweeper(
+  dependencies: () => Omit<SweepDeps, 'resent' | 'repaired'>,
+  kept = new Map<string, unknown>(),
+) {
   const state: { alarm: number | null; set: number[] } = { alarm: null, set: [] };
   const storage = {
+    get: async (key: string) => kept.get(key),
+    put: async (key: string, value: unknown) => void kept.set(key, structuredClone(value)),
     getAlarm: async () => state.alarm,
     setAlarm: async (at: number) => {
       state.alarm = at;
@@ -70,6 +76,27 @@ describe('an alarm', () => {
     await object.alarm();
     expect(state.set).toEqual([10_000, 5_000, 10_000, 5_000]);
     expect(w.events.sent).toHaveLength(1);
+  });
+
+  test('counts what it had to put right, for ever; and otherwise writes nothing', async () => {
+    const silence = vi.spyOn(console, 'error').mockReturnValue();
+    const kept = new Map<string, unknown>();
+    const w = dispatchWorld();
+    const first = sweeper(() => w, kept);
+    await first.object.alarm();
+    expect([kept.size, await first.object.repairs()]).toEqual([
+      0,
+      { alarms: 0, asks: 0, reports: 0, events: 0 },
+    ]);
+    w.runs.check = async () => ({ state: 'open', nextAt: NOW, repaired: 'ask' });
+    const row = { runId: idAt(7), env: 'production', functionId: 'app-f', eventId: idAt(1), queuedAt: NOW };
+    await admit(w.store, [stored(idAt(1))], [{ ...row, checkAt: NOW }], NOW);
+    await first.object.alarm();
+    const second = sweeper(() => w, kept);
+    w.clock.time += 3_600_000;
+    await second.object.alarm();
+    expect(await second.object.repairs()).toEqual({ alarms: 0, asks: 2, reports: 0, events: 0 });
+    silence.mockRestore();
   });
 
   test('never throws, and is set again, when the settings are bad', async () => {

@@ -4,8 +4,10 @@ import { isActive, launch } from '../../src/dispatch/launch.ts';
 import type { Resent } from '../../src/dispatch/sweep.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { Runs, SignalWaiters, SlotHolders, Waiters, Waits } from '../../src/ports.ts';
+import type { Repairs } from '../../src/protocol/rpc.ts';
 import { functionConfig } from '../../src/protocol/function.ts';
 import type {
+  Hold,
   RunCheck,
   RunEnding,
   RunStart,
@@ -50,6 +52,11 @@ class MemoryRuns implements Runs, Waiters, SignalWaiters, SlotHolders {
     this.views.set(runId, { ...view, status: 'Cancelled', endedAt: view.queuedAt + 1 });
     this.cancelled.push(runId);
     return 'cancelled';
+  }
+  readonly holds: ({ runId: string } & Hold)[] = [];
+  async hold(runId: string, hold: Hold): Promise<void> {
+    if (this.unreachable.has(runId)) throw new Error('secret-value');
+    this.holds.push({ runId, ...hold });
   }
   async read(runId: string): Promise<RunView | null> {
     const view = this.views.get(runId) ?? null;
@@ -135,6 +142,8 @@ export function dispatchWorld(
   );
   const registry = createRegistry(base.apps, { environment, configs }, base.clock);
   const resent: Resent = new Map();
+  const repairs: (keyof Repairs)[] = [];
+  const repaired = (what: keyof Repairs) => void repairs.push(what);
   const ports = { ...base, runs, waits: new MemoryWaits(), functions: registry };
   const gates: MemoryGates = new MemoryGates({
     ...base,
@@ -144,5 +153,5 @@ export function dispatchWorld(
       cancel: (runId) => runs.cancel(runId),
     },
   });
-  return { ...ports, gates, resent };
+  return { ...ports, gates, resent, repairs, repaired };
 }

@@ -29,6 +29,10 @@ export interface Begin {
   sent?: string[];
   /** A sleep of this length lies between the beginning of that step and of this one. */
   slept?: { since: string; ms: number };
+  /** What the step would give to an API that takes idempotency keys: one effect for each. */
+  effect: string;
+  /** It counts against the function's limit of concurrency until its end is reported. */
+  limit?: number;
   /** Nothing but the handler's return comes after this step. */
   last?: boolean;
 }
@@ -42,6 +46,7 @@ interface StepBook {
   begins: { serial: number; attempt: number; at: number }[];
   /** The number that was seen; null as long as nobody has. */
   sealed: number | null;
+  effect: string;
 }
 
 export interface RunBook {
@@ -58,13 +63,22 @@ export class Ledger {
   readonly runs = new Map<string, RunBook>();
   /** Broken promises, in words. */
   readonly violations: string[] = [];
+  /** By idempotency key: the one step that it belongs to. */
+  readonly effects = new Map<string, string>();
+  /** Most limited steps that executed at the same time. */
+  mostAtOnce = 0;
+  /** Serial numbers of limited steps that execute. */
+  readonly #limited = new Set<number>();
   readonly #server: Server;
   #serial = 0;
 
   private constructor() {
     this.#server = createServer((request, response) => {
       void text(request).then((body) => {
-        response.end(JSON.stringify({ serial: this.#begin(JSON.parse(body) as Begin, Date.now()) }));
+        if (request.url === '/end') this.#limited.delete((JSON.parse(body) as { serial: number }).serial);
+        const isBegin = request.url === '/begin';
+        const serial = isBegin ? this.#begin(JSON.parse(body) as Begin, Date.now()) : null;
+        response.end(JSON.stringify({ serial }));
       });
     });
   }
@@ -84,6 +98,11 @@ export class Ledger {
   close(): void {
     this.#server.closeAllConnections();
     this.#server.close();
+  }
+
+  /** Nothing executes any more: everything was killed. */
+  forgetLimited(): void {
+    this.#limited.clear();
   }
 
   /** The step has this result, wherever that was seen: in a later step, in a trace, in the run's output. */
@@ -122,16 +141,34 @@ export class Ledger {
       this.runs.set(id, (run = { id, event, work, steps: new Map(), sent: [], isLast: false }));
     for (const [step, serial] of Object.entries(begin.saw)) this.seal(id, step, serial);
     let book = run.steps.get(begin.step);
-    if (book === undefined) run.steps.set(begin.step, (book = { begins: [], sealed: null }));
+    if (book === undefined)
+      run.steps.set(begin.step, (book = { begins: [], sealed: null, effect: begin.effect }));
     if (book.sealed !== null) this.#violated(id, begin.step, 'began again after its result had been seen');
     if ((book.begins.at(-1)?.attempt ?? 0) > begin.attempt)
       this.#violated(id, begin.step, 'went back to an earlier attempt');
     const serial = ++this.#serial;
     book.begins.push({ serial, attempt: begin.attempt, at });
+    this.#checkEffect(begin, book);
+    this.#checkLimit(begin, serial);
     this.#checkSleep(run, begin, at);
     if (begin.sent !== undefined) run.sent = begin.sent;
     if (begin.last === true) run.isLast = true;
     return serial;
+  }
+
+  #checkEffect({ run, step, effect }: Begin, book: StepBook): void {
+    const place = `${run} ${step}`;
+    if (book.effect !== effect) this.#violated(run, step, 'has another idempotency key than before');
+    if ((this.effects.get(effect) ?? place) !== place)
+      this.#violated(run, step, 'has the idempotency key of another step');
+    this.effects.set(effect, place);
+  }
+
+  #checkLimit({ run, step, limit }: Begin, serial: number): void {
+    if (limit === undefined) return;
+    this.#limited.add(serial);
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.#limited.size);
+    if (this.#limited.size > limit) this.#violated(run, step, `is one of ${this.#limited.size} at a time`);
   }
 
   #checkSleep(run: RunBook, { step, slept }: Begin, at: number): void {

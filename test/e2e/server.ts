@@ -114,6 +114,15 @@ export class LocalServer {
     await this.#end('SIGKILL');
   }
 
+  /** Freezes everything at once, and lets it go on. */
+  async pause(ms: number): Promise<void> {
+    const pid = this.#process?.pid;
+    if (pid === undefined) return;
+    signal(pid, 'SIGSTOP');
+    await wait(ms);
+    signal(pid, 'SIGCONT');
+  }
+
   /** As Ctrl-C does. */
   async stop(): Promise<void> {
     await this.#end('SIGINT');

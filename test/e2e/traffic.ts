@@ -6,7 +6,7 @@ import { between, oneOf, type Random } from './random.ts';
 import type { Events } from './worker.ts';
 
 /** What is sent from outside. */
-export type Name = Exclude<keyof Events, 'kill/sent'>;
+export type Name = Exclude<keyof Events, 'kill/sent' | 'kill/cancel'>;
 
 export interface Accepted {
   internalId: string;
@@ -17,7 +17,7 @@ export interface Accepted {
 }
 
 interface Sent {
-  name: Name;
+  name: Name | 'kill/cancel';
   id?: string;
   data: Work & Record<string, unknown>;
 }
@@ -32,6 +32,8 @@ const NAMES: [Name, ...Name[]] = [
   'kill/flaky',
   'kill/flaky',
   'kill/sender',
+  'kill/limited',
+  'kill/cancelled',
 ];
 
 const TICK_MS = 25;
@@ -49,6 +51,8 @@ export class Traffic {
   readonly #open = new Set<Promise<void>>();
   /** Keys of accepted events whose runs have not got to their last step. */
   readonly #unfinished = new Set<string>();
+  /** Keys whose runs have been told to end. */
+  readonly #cancelled = new Set<string>();
   #count = 0;
   #pending = 0;
   #isOn = true;
@@ -71,7 +75,18 @@ export class Traffic {
       const missing = target - this.inFlight() - this.#pending;
       if (missing > 0 && this.#open.size < POSTS_AT_ONCE)
         this.#track(this.#post(between(this.#random, 1, Math.min(missing, 10))));
+      this.cancelStarted();
       await wait(TICK_MS);
+    }
+  }
+
+  /** Runs that have begun, and that end by their cancellation only, are cancelled. */
+  cancelStarted(): void {
+    for (const { work, steps } of this.#ledger.runs.values()) {
+      const hasBegun = steps.has('until cancelled 1') && !this.#cancelled.has(work.key);
+      if (!hasBegun) continue;
+      this.#cancelled.add(work.key);
+      this.#track(this.#untilAccepted([{ name: 'kill/cancel', data: { key: work.key, pace: 1 } }]));
     }
   }
 
@@ -120,6 +135,7 @@ export class Traffic {
       const ids = await this.#api.send(events, headers);
       for (const [index, { name, id, data }] of events.entries()) {
         const internalId = ids[index] ?? '';
+        if (name === 'kill/cancel') continue;
         this.accepted.set(internalId, { internalId, name, key: data.key, isKeyed: id !== undefined });
         this.#unfinished.add(data.key);
       }

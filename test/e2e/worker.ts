@@ -5,7 +5,7 @@
 import { env } from 'cloudflare:workers';
 import { durableObjects } from '../../durable-objects/index.ts';
 import { createWorker } from '../../src/engine.ts';
-import { EventSchemas, Inngest, NonRetriableError } from '../../src/sdk/index.ts';
+import { EventSchemas, Inngest, NonRetriableError, stepIdempotencyKey } from '../../src/sdk/index.ts';
 import type { Begin, Output, Work } from './ledger.ts';
 
 const { LEDGER_URL } = env as unknown as { LEDGER_URL: string };
@@ -17,6 +17,9 @@ export type Events = {
   'kill/sleeper': { data: Work };
   'kill/flaky': { data: Work };
   'kill/sender': { data: Work };
+  'kill/limited': { data: Work };
+  'kill/cancelled': { data: Work };
+  'kill/cancel': { data: Work };
   'kill/sent': { data: Work };
 };
 
@@ -58,12 +61,15 @@ class Book {
       step: name,
       attempt,
       saw: { ...this.#saw },
+      effect: stepIdempotencyKey(),
       ...extra,
     };
     const answer = await fetch(`${LEDGER_URL}/begin`, { method: 'POST', body: JSON.stringify(begin) });
     const { serial } = await answer.json<{ serial: number }>();
     // So that some kills fall between a step's beginning and its end.
     await pause((event.data.pace * ++this.#began) % 150);
+    if (extra.limit !== undefined)
+      await fetch(`${LEDGER_URL}/end`, { method: 'POST', body: JSON.stringify({ serial }) });
     const error = fail?.(attempt) ?? null;
     if (error !== null) throw error;
     return serial;
@@ -131,6 +137,35 @@ const sender = app.createFunction({ id: 'sender' }, { event: 'kill/sender' }, as
   return book.output();
 });
 
+const LIMIT = 3;
+
+const limited = app.createFunction(
+  { id: 'limited', concurrency: LIMIT },
+  { event: 'kill/limited' },
+  async (context) => {
+    const book = new Book(context);
+    await book.step('x', { limit: LIMIT });
+    await context.step.sleep('let others', 200);
+    await book.step('y', { limit: LIMIT, last: true });
+    return book.output();
+  },
+);
+
+/** Ends by its cancellation only. */
+const cancelled = app.createFunction(
+  { id: 'cancelled', cancelOn: [{ event: 'kill/cancel', match: 'data.key' }] },
+  { event: 'kill/cancelled' },
+  async (context) => {
+    const book = new Book(context);
+    await book.step('until cancelled 0', { last: true });
+    for (let n = 1; n <= 50; n++) {
+      await context.step.sleep(`nap ${n}`, 200);
+      await book.step(`until cancelled ${n}`);
+    }
+    await context.step.sleep('for good', '1h');
+  },
+);
+
 const receiver = app.createFunction({ id: 'receiver' }, { event: 'kill/sent' }, async (context) => {
   const book = new Book(context);
   await book.step('hear');
@@ -138,7 +173,9 @@ const receiver = app.createFunction({ id: 'receiver' }, { event: 'kill/sent' }, 
   return book.output();
 });
 
-const apps = [{ client: app, functions: [sequence, parallel, sleeper, flaky, sender, receiver] }];
+const apps = [
+  { client: app, functions: [sequence, parallel, sleeper, flaky, sender, limited, cancelled, receiver] },
+];
 
 /** @public wrangler.toml names them. */
 export const { Run, Sweeper, Cron, Waits, Signals, Gate } = durableObjects({ apps });

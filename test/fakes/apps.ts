@@ -1,5 +1,5 @@
 /** Registrations in memory; held to the same contract as D1 (test/contracts/apps.ts). */
-import type { AppRecord, Apps, FunctionRecord } from '../../src/ports.ts';
+import type { AppRecord, Apps, FunctionRecord, Pause } from '../../src/ports.ts';
 import type { FunctionConfig } from '../../src/protocol/function.ts';
 
 interface FunctionRow extends Omit<FunctionRecord, 'config' | 'isArchived'> {
@@ -12,12 +12,17 @@ class Environment {
   version = 0;
   readonly apps = new Map<string, AppRecord>();
   readonly functions = new Map<string, FunctionRow>();
+  readonly pauses = new Map<string, Pause & { toldTo: string | null }>();
 
   put(config: FunctionConfig, appId: string, url: string): void {
     const text = JSON.stringify(config);
     const before = this.functions.get(config.id);
     const version = before === undefined ? 1 : before.version + Number(before.text !== text);
     this.functions.set(config.id, { text, appId, url, version, archivedAt: null });
+  }
+
+  paused(): Pause[] {
+    return [...this.pauses.values()].flatMap(({ toldTo: _, ...row }) => (row.mode === null ? [] : [row]));
   }
 
   records(): FunctionRecord[] {
@@ -41,7 +46,12 @@ export function memoryApps(): Apps & { versionOf(env: string): number } {
     async load(env, known) {
       const { version, apps } = of(env);
       if (version === known) return null;
-      return { version, apps: structuredClone([...apps.values()]), functions: of(env).records() };
+      return {
+        version,
+        apps: structuredClone([...apps.values()]),
+        functions: of(env).records(),
+        pauses: of(env).paused(),
+      };
     },
     async sync(env, app, functions, now) {
       const environment = of(env);
@@ -61,6 +71,23 @@ export function memoryApps(): Apps & { versionOf(env: string): number } {
       of(env).version++;
       app.archivedAt = archivedAt;
       return true;
+    },
+    async setPaused(env, functionId, mode, now) {
+      const { pauses } = of(env);
+      if ((pauses.get(functionId)?.mode ?? null) === mode) return false;
+      const turn = ++of(env).version;
+      pauses.set(functionId, { env, functionId, mode, since: now, turn, toldTo: '' });
+      return true;
+    },
+    async pausesToTell(limit) {
+      const all = [...environments.values()].flatMap(({ pauses }) => [...pauses.values()]);
+      return all
+        .flatMap(({ toldTo, ...row }) => (toldTo === null ? [] : [{ ...row, toldTo }]))
+        .slice(0, limit);
+    },
+    async pauseTold({ env, functionId, turn }, toldTo) {
+      const row = of(env).pauses.get(functionId);
+      if (row?.turn === turn) row.toldTo = toldTo;
     },
   };
 }

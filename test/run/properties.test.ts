@@ -568,3 +568,40 @@ describe('any history of a run with limits', () => {
     },
   );
 });
+
+describe.each([undefined, { score: NOW, concurrency: [{ n: 0, scope: 'fn' as const, key: '' }] }])(
+  'any history of a run that is held, its limits: %o',
+  (flow) => {
+    const until = NOW + 7 * 24 * 3_600_000;
+    const held = (history: Happening[], where: number): Happening[] => {
+      const at = 1 + (where % history.length);
+      const now = history[at - 1]?.now ?? NOW;
+      const input: RunInput = { type: 'held', hold: { turn: 1, until } };
+      return [...history.slice(0, at), { now, input }, ...history.slice(at)];
+    };
+
+    test('begins nothing from then on, and has nothing to do but what is due (PA-5, invariant 4)', () => {
+      fc.assert(
+        fc.property(histories(flow === undefined ? {} : { flow }, true), fc.nat(), (all, where) => {
+          const history = held(all, where);
+          const { state } = happen(history, (after, _, __, before, ___, effects) => {
+            if (before?.run.hold === undefined || before.run.end !== null) return;
+            expect(effects.filter(({ type }) => type === 'call')).toEqual([]);
+            for (const id of after.live.steps.keys()) expect(before.live.steps.has(id)).toBe(true);
+          });
+          for (let rings = 0; rings < 200; rings++) {
+            const at = nextAlarm(state);
+            if (at === null || state.run.end !== null) break;
+            const now = Math.max(at, NOW);
+            const inputs = dueInputs(state, now);
+            expect(inputs).not.toEqual([]);
+            for (const input of inputs) commit(state, apply(state, input, now).changes);
+            const next = nextAlarm(state);
+            expect(next === null || next > now, `after ${JSON.stringify(inputs)}`).toBe(true);
+          }
+        }),
+        RUNS,
+      );
+    });
+  },
+);

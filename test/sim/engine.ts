@@ -10,6 +10,7 @@ import { isHeardAgain } from '../../src/dispatch/flow.ts';
 import { promptDispatch } from '../../src/dispatch/prompt.ts';
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
 import type { Env } from '../../src/env.ts';
+import { memoryApps } from '../fakes/apps.ts';
 import { memoryCancellations } from '../fakes/cancellations.ts';
 import { objectRuns, objectWaits } from '../../src/objects.ts';
 import type { Catalog, Gates, Log, Runs, SlotHolders, StartGates, Waiters, Waits } from '../../src/ports.ts';
@@ -80,6 +81,7 @@ export class SimEngine {
   #catalog: Catalog;
   readonly #log: Log;
   readonly #waits: Waits;
+  readonly #apps = memoryApps();
   readonly #cancellations = memoryCancellations();
   readonly #gates: Gates & StartGates;
   #resent: SweepDeps['resent'] = new Map();
@@ -247,6 +249,7 @@ export class SimEngine {
       events: this.#events,
       runs: this.runs,
       waits: this.#waits,
+      apps: this.#apps,
       cancellations: this.#cancellations,
       gates: this.#gates,
       seal: null,
@@ -254,6 +257,7 @@ export class SimEngine {
       clock: this.#world.clock,
       log: this.#log,
       resent: this.#resent,
+      repaired: (what) => void this.sweeper.counted[what]++,
     };
   }
 }

@@ -49,6 +49,9 @@ export async function checkWorld(scene: Scene): Promise<void> {
   if (undispatched.length > 0) wrong(`${undispatched.length} events are not dispatched`);
   const open = await inside.runsToCheck(Infinity, 1_000);
   if (open.length > 0) wrong(`${open.length} runs are open in the index`);
+  const repairs = Object.entries(engine.sweeper.counted).filter(([, count]) => count > 0);
+  if (!scene.isDisturbed && repairs.length > 0)
+    wrong(`undisturbed, the sweep had to repair ${repairs.join(' ')}`);
   const started = [...engine.objects.all.values()].filter(({ rows }) => rows.table.size > 0);
   const runs = Map.groupBy(started, (object) => `${causeOf(object)} ${object.watch.program}`);
   const posts = Map.groupBy(scene.sent, ({ event }) => event.key);

@@ -108,6 +108,7 @@ export class RunObjects {
     return {
       start: (request) => call((owner) => owner.start(request)),
       cancel: () => told((owner) => owner.cancel()),
+      hold: (given) => told((owner) => owner.hold(given)),
       read: () => call((owner) => owner.read()),
       trace: () => call((owner) => owner.trace()),
       resume: (key, event) => told((owner) => answers(owner).resume(key, event)),

@@ -146,11 +146,15 @@ export class StartWatch {
     return event.id !== undefined && other.id === event.id && this.#entrants.has(runIdOf(other, id));
   }
 
-  /** RL-9, ID-9: those that passed are so far apart, and the others too close to one that did. */
+  /**
+   * RL-9, ID-9: those that passed are so far apart, and the others too close to one that did. The day of a key begins when it is claimed,
+   * which may be long after its event came (ID-15).
+   */
   #checkSpace(asked: Asked[], space: number): void {
     const passed = asked.filter(({ skippedAt }) => skippedAt === null);
     for (const one of asked) {
-      const near = passed.some((other) => other !== one && Math.abs(other.at - one.at) < space);
+      const reach = space + (one.skippedAt === null ? 0 : this.#world.disturbance);
+      const near = passed.some((other) => other !== one && Math.abs(other.at - one.at) < reach);
       if (near === (one.skippedAt === null))
         this.#world.violated(
           `${one.runId} is ${near ? 'not skipped though' : 'skipped and nothing'} near passed`,

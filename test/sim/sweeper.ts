@@ -1,6 +1,6 @@
 /** The sweeper's object: durable-objects/sweeper.ts without the platform, around the real sweep. */
 import { sweep, type SweepDeps } from '../../src/dispatch/sweep.ts';
-import type { SweeperRpc } from '../../src/protocol/rpc.ts';
+import type { Repairs, SweeperRpc } from '../../src/protocol/rpc.ts';
 import { HOUR, MINUTE, SECOND } from '../../src/lib/time.ts';
 import { Life, within } from './life.ts';
 import type { World } from './world.ts';
@@ -15,6 +15,7 @@ export class SimSweeper implements SweeperRpc {
   readonly #deps: () => SweepDeps;
   /** Sweeps in a row in which nothing but sweeping was left to happen. */
   idleSweeps = 0;
+  readonly counted: Repairs = { alarms: 0, asks: 0, reports: 0, events: 0 };
   #alarm: number | null = null;
 
   constructor(world: World, deps: () => SweepDeps) {
@@ -25,6 +26,10 @@ export class SimSweeper implements SweeperRpc {
   async arm(): Promise<void> {
     await this.#world.hop(5);
     if (this.#alarm === null) this.#next(FIRST);
+  }
+
+  async repairs(): Promise<Repairs> {
+    return this.counted;
   }
 
   #next(delay: number): void {

@@ -128,6 +128,13 @@ describe('gaps', () => {
     const runId = await entered.passed();
     await calm(runId);
     await until(async () => (await runsOf(id))[0] ?? null, "the run's row");
+    const repaired = async () => {
+      const health = await exports.default.fetch('https://stepwell.test/v1/health');
+      const body = await health.json<{ status: number; repairs: { alarms: number } }>();
+      expect(body).toMatchObject({ status: 200, database: 'ok', queue: 'ok', sweeper: 'ok' });
+      return body.repairs.alarms;
+    };
+    const before = await repaired();
     await runInDurableObject(stubOf(runId), (_, { storage }) => storage.deleteAlarm());
     // Asked before its time, it sets the alarm again; asked after it, it wakes.
     await sweepAfter(40 * SECOND);
@@ -135,6 +142,7 @@ describe('gaps', () => {
     await runInDurableObject(stubOf(runId), (_, { storage }) => storage.deleteAlarm());
     await sweepAfter(2 * HOUR);
     expect(await endedRunsOf(id)).toMatchObject([{ status: 'Completed', output: 'woke' }]);
+    expect((await repaired()) - before).toBe(2);
   });
 
   test('a run whose end the index was not told of is asked (RN-3)', async () => {
