@@ -61,6 +61,8 @@ export class EmbeddedCaller implements Caller {
   readonly #deps: EmbeddedDeps;
   #main: { entry: number; execution: Execution } | null = null;
   readonly #alone = new Map<string, Execution>();
+  /** Steps that the core did not let begin: they wait for the next call. */
+  readonly #withheld: { execution: Execution; step: ReachedStep }[] = [];
   #parkScheduled = false;
   /** What of the run's settled steps executions may see: all of them, once what is sealed in their outcomes is open. */
   readonly #visible: string[] = [];
@@ -82,14 +84,17 @@ export class EmbeddedCaller implements Caller {
     if (run.end !== null || !isCurrent) return;
     this.#reveal();
     if (call.step !== null) this.#retry(call.step);
-    else if (this.#main?.entry === call.entry) this.#main.execution.settle();
-    else this.#enter(call);
+    else if (this.#main?.entry === call.entry) {
+      this.#main.execution.settle();
+      this.#offerAgain();
+    } else this.#enter(call);
     this.#schedulePark();
   }
 
   stop(): void {
     this.#main?.execution.stop();
     this.#main = null;
+    this.#withheld.length = 0;
     for (const execution of this.#alone.values()) execution.stop();
     this.#alone.clear();
   }
@@ -144,6 +149,13 @@ export class EmbeddedCaller implements Caller {
     const { id, name, kind } = step;
     this.#run.feed({ type: 'began', id, name, attempt: 0, recorded: 'sends' in kind, ...shownOf(kind) });
     if (this.#state().live.steps.has(id)) void this.#runStep(execution, step, 0);
+    else this.#withheld.push({ execution, step });
+  }
+
+  /** The steps that might not begin when the handler reached them. */
+  #offerAgain(): void {
+    for (const { execution, step } of this.#withheld.splice(0))
+      if (execution === this.#main?.execution) this.#reached(execution, step);
   }
 
   /** The handler once more, in which only this step runs and every other one without an outcome stays open. */

@@ -14,7 +14,7 @@ import { MINUTE, SECOND } from '../lib/time.ts';
 import type { SlotAnswer, SlotLimit } from '../protocol/slot.ts';
 import { callHandler, executing, WATCHDOG } from './entry.ts';
 import { askEffects } from './finish.ts';
-import { isHeld, isQueued, needsCode, type RunConfig, type RunState, type Slots } from './state.ts';
+import { isHeld, isQueued, needsCode, type Run, type RunConfig, type RunState, type Slots } from './state.ts';
 import { nothing, type Changes, type Effect, type RunInput, type Transition } from './transition.ts';
 
 /** Leases are renewed this long after they were given or renewed, at the watchdog's next look. */
@@ -67,12 +67,16 @@ export function queued(state: RunState, led: Transition, now: number): Transitio
 
 /** What of an input takes effect without slots. What it would begin does not: when they are there, all that is due is fed again. */
 function withoutBeginning(state: RunState, input: RunInput, transition: Transition): Transition {
-  // The code went on by itself after its burst: it is entered anew then.
-  if (input.type === 'began')
-    return { changes: { run: { ...state.run, entry: state.run.entry + 1 } }, effects: [] };
+  // The code went on by itself after its burst. Where it is here it waits where it is: entered anew it would do what it does outside of
+  // steps once more, be parked meanwhile, and go on by itself again, for ever.
+  if (input.type === 'began') return state.config.remote === true ? anew(state.run) : nothing;
   const isLost = input.type === 'watchdog' && state.live.phase === 'unknown';
   const begins = input.type === 'entryDue' || isLost || transition.changes.began !== undefined;
   return begins ? nothing : transition;
+}
+
+function anew(run: Run): Transition {
+  return { changes: { run: { ...run, entry: run.entry + 1 } }, effects: [] };
 }
 
 /** Nothing executes, and what has been asked for, slots or anything else, is asked again until it is heard. */

@@ -825,6 +825,27 @@ describe('sleeps', () => {
   });
 });
 
+describe('a run with limits', () => {
+  test('whose code goes on by itself after its burst goes on where it is, with another slot (CC-17, CC-18)', async () => {
+    const elsewhere = Promise.withResolvers<void>();
+    let entered = 0;
+    const world = new World(
+      ({ step }) => {
+        entered++;
+        const quick = elsewhere.promise.then(() => step.run('a', () => 'quick'));
+        return Promise.race([step.sleep('long', 3_600_000), quick]);
+      },
+      { flow: { score: NOW, concurrency: [{ n: 0, scope: 'fn', key: '' }] } },
+    );
+    await world.start();
+    expect([world.gates.asked.length, world.gates.released.length]).toEqual([1, 1]);
+    elsewhere.resolve();
+    await world.quiet();
+    expect([entered, world.status, world.output]).toEqual([1, 'Completed', 'quick']);
+    expect(world.gates.asked).toHaveLength(2);
+  });
+});
+
 describe('what one alarm brings', () => {
   test('a retry of the handler and a sleep that ends: it is entered once', async () => {
     let entered = 0;

@@ -155,13 +155,21 @@ describe('a burst', () => {
     expect(run.turn).toBeGreaterThan(turn);
   });
 
-  it('is over for code that goes on by itself: nothing begins, and it is entered anew with a slot', () => {
-    const run = new Fed(one).answer('granted').feed(sleep('s', 60 * SECOND), parked());
-    expect(run.feed(began('a')).did).toEqual(['wait 0']);
-    expect(run.got.live.steps.size).toBe(0);
-    run.answer('granted');
-    expect(run.effects).toEqual([{ type: 'call', entry: 2, attempt: 0, step: null }]);
-  });
+  it.each([
+    ['waits where it is', false, 1],
+    ['elsewhere is entered anew', true, 2],
+  ])(
+    'is over for code that goes on by itself: nothing begins, and it %s for a slot',
+    (_, isRemote, entry) => {
+      const run = new Fed(one, isRemote ? { remote: true } : {})
+        .answer('granted')
+        .feed(sleep('s', 60 * SECOND), parked());
+      expect(run.feed(began('a')).did).toEqual(['wait 0']);
+      expect(run.got.live.steps.size).toBe(0);
+      run.answer('granted');
+      expect(run.effects).toEqual([{ type: 'call', entry, attempt: 0, step: null }]);
+    },
+  );
 
   it('renews its lease at the first look of the watchdog after 20 s (CC-23)', () => {
     const run = new Fed(one).answer('granted');

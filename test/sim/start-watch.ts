@@ -153,7 +153,8 @@ export class StartWatch {
   #checkSpace(asked: Asked[], space: number): void {
     const passed = asked.filter(({ skippedAt }) => skippedAt === null);
     for (const one of asked) {
-      const reach = space + (one.skippedAt === null ? 0 : this.#world.disturbance);
+      const { disturbance } = this.#world;
+      const reach = space + (one.skippedAt === null ? -disturbance : disturbance);
       const near = passed.some((other) => other !== one && Math.abs(other.at - one.at) < reach);
       if (near === (one.skippedAt === null))
         this.#world.violated(
