@@ -7,10 +7,10 @@
  */
 import { MINUTE } from '../lib/time.ts';
 import { condition } from '../match/condition.ts';
-import type { EventView, StoredEvent } from '../protocol/event.ts';
 import type { CancellationRecord, Cancellations, Clock, Log, RunRecord, Seal, Store } from '../ports.ts';
 import { cancelRun, type CancelDeps } from './cancel.ts';
 import { inPool } from './pool.ts';
+import { openUser } from './user.ts';
 
 export interface CancellationDeps extends CancelDeps {
   cancellations: Cancellations;
@@ -108,17 +108,4 @@ async function matching(
   const wanted = events.filter((event, n) => isWanted(event, users[n], now));
   const ids = new Set(wanted.map(({ internalId }) => internalId));
   return runs.filter(({ eventId }) => ids.has(eventId));
-}
-
-async function openUser(
-  { seal, log }: CancellationDeps,
-  { env, internalId, user }: StoredEvent,
-): Promise<EventView['user'] | undefined> {
-  if (user === undefined) return undefined;
-  try {
-    return await seal?.open(user, env);
-  } catch (error) {
-    log.error('cancellations: the user of an event could not be opened', { internalId, error });
-    return undefined;
-  }
 }

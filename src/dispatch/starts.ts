@@ -5,6 +5,7 @@ import type { RunStart } from '../protocol/run.ts';
 import type { Arrival, Catalog, Clock, Functions, Log, Seal } from '../ports.ts';
 import { withFlow } from './flow.ts';
 import { countsAgain, type Gated } from './gates.ts';
+import { openUser } from './user.ts';
 
 export interface PlanDeps {
   functions: Functions;
@@ -56,7 +57,7 @@ async function startsOf(
     deps.log.error('dispatch: an expression could not be decided', { ...warning });
   const starts = plan(index, event, now, { warn, ...(user === undefined ? {} : { user }) });
   const planned = version === 0 ? starts : starts.map((start) => ({ ...start, registry: version }));
-  const open = async () => user ?? (event.user === undefined ? undefined : openUser(deps, event));
+  const open = async () => user ?? openUser(deps, event);
   const options = { open, warn };
   if (paused === undefined || paused.size === 0) return withFlow(index, event, planned, options);
   const [held = [], free = []] = [true, false].map((isHeld) =>
@@ -65,13 +66,4 @@ async function startsOf(
   const { starts: own, gated } = await withFlow(index, event, free, options);
   const skipped = held.map((run): Gated => ({ run, asks: {}, at: event.receivedAt, isPaused: true }));
   return { starts: own, gated: [...skipped, ...gated] };
-}
-
-async function openUser({ seal, log }: PlanDeps, { env, internalId, user }: StoredEvent) {
-  try {
-    return await seal?.open(user ?? '', env);
-  } catch (error) {
-    log.error('dispatch: the user of an event could not be opened', { internalId, error });
-    return undefined;
-  }
 }
