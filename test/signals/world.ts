@@ -3,7 +3,8 @@ import { SignalsOwner } from '../../durable-objects/signals-owner.ts';
 import { HOUR } from '../../src/lib/time.ts';
 import type { StepAnswer } from '../../src/protocol/run.ts';
 import type { SentSignal, SignalWait } from '../../src/protocol/signal.ts';
-import { emptyDisk, memoryWaitsStorage, type WaitsDisk } from '../fakes/waits.ts';
+import { memoryWaitsStorage } from '../fakes/waits.ts';
+import { ObjectLife } from '../fakes/life.ts';
 
 export const START = 1_700_000_000_000;
 
@@ -20,54 +21,18 @@ export interface Doings {
   way?: <Value>(call: () => Value) => Promise<Value>;
 }
 
-export class SignalsWorld {
-  now = START;
-  readonly disk: WaitsDisk = emptyDisk();
+export class SignalsWorld extends ObjectLife<SignalsOwner> {
   /** What a run has got in the end, by its id; without an entry it waits. */
   readonly outcomes = new Map<string, string | null>();
   readonly told: string[] = [];
   readonly errors: string[] = [];
   readonly doings: Doings;
-  timers: { at: number; fire: () => void }[] = [];
-  lives = 0;
   owner: SignalsOwner;
 
   constructor(doings: Doings = {}) {
+    super(START);
     this.doings = doings;
-    this.owner = this.#build();
-  }
-
-  crash(): void {
-    this.lives++;
-    this.timers = [];
-    if (this.disk.firing !== null) this.disk.alarm = Math.min(this.disk.firing, this.disk.alarm ?? Infinity);
-    this.disk.firing = null;
-    this.owner = this.#build();
-  }
-
-  advance(ms: number): void {
-    this.now += ms;
-    const due = this.timers.filter(({ at }) => at <= this.now);
-    this.timers = this.timers.filter(({ at }) => at > this.now);
-    for (const { fire } of due) fire();
-  }
-
-  get isAlarmDue(): boolean {
-    return this.disk.alarm !== null && this.disk.alarm <= this.now && this.disk.firing === null;
-  }
-
-  async fireAlarm(): Promise<void> {
-    const { lives } = this;
-    this.disk.firing = this.disk.alarm;
-    this.disk.alarm = null;
-    await this.owner.alarm();
-    if (lives === this.lives) this.disk.firing = null;
-  }
-
-  async nextAlarm(): Promise<void> {
-    if (this.disk.alarm === null) throw new Error('no alarm is set');
-    this.advance(Math.max(0, this.disk.alarm - this.now));
-    await this.fireAlarm();
+    this.owner = this.build();
   }
 
   /** Nothing is left of the object. */
@@ -84,7 +49,7 @@ export class SignalsWorld {
     return 'taken';
   }
 
-  #build(): SignalsOwner {
+  protected build(): SignalsOwner {
     const life = this.lives;
     const isAlive = () => life === this.lives;
     const { way = async (call) => call() } = this.doings;

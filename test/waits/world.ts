@@ -3,7 +3,8 @@ import { WaitsOwner } from '../../durable-objects/waits-owner.ts';
 import type { EventQuery, EventRecord } from '../../src/ports.ts';
 import type { StoredEvent } from '../../src/protocol/event.ts';
 import type { Wait } from '../../src/protocol/wait.ts';
-import { emptyDisk, memoryWaitsStorage, type WaitsDisk } from '../fakes/waits.ts';
+import { memoryWaitsStorage } from '../fakes/waits.ts';
+import { ObjectLife } from '../fakes/life.ts';
 
 export const START = 1_700_000_000_000;
 const NAME = 'order/paid';
@@ -54,23 +55,19 @@ export interface Doings {
   tell?: (told: Told, event: StoredEvent | null) => Promise<'taken' | 'gone'>;
 }
 
-export class WaitsWorld {
-  now = START;
-  readonly disk: WaitsDisk = emptyDisk();
+export class WaitsWorld extends ObjectLife<WaitsOwner> {
   readonly history: Stored[] = [];
   readonly told: Told[] = [];
   readonly errors: string[] = [];
   readonly doings: Doings;
-  /** Timers of the present object. */
-  timers: { at: number; fire: () => void }[] = [];
-  lives = 0;
   /** Read of the history. */
   pages = 0;
   owner: WaitsOwner;
 
   constructor(doings: Doings = {}) {
+    super(START);
     this.doings = doings;
-    this.owner = this.#build();
+    this.owner = this.build();
   }
 
   store(...events: StoredEvent[]): void {
@@ -84,41 +81,6 @@ export class WaitsWorld {
 
   markDispatched(internalId: string): void {
     for (const row of this.history) if (row.event.internalId === internalId) row.isDispatched = true;
-  }
-
-  /** All that is in memory is lost, what it was doing never goes on. */
-  crash(): void {
-    this.lives++;
-    this.timers = [];
-    if (this.disk.firing !== null) this.disk.alarm = Math.min(this.disk.firing, this.disk.alarm ?? Infinity);
-    this.disk.firing = null;
-    this.owner = this.#build();
-  }
-
-  advance(ms: number): void {
-    this.now += ms;
-    const due = this.timers.filter(({ at }) => at <= this.now);
-    this.timers = this.timers.filter(({ at }) => at > this.now);
-    for (const { fire } of due) fire();
-  }
-
-  get isAlarmDue(): boolean {
-    return this.disk.alarm !== null && this.disk.alarm <= this.now && this.disk.firing === null;
-  }
-
-  async fireAlarm(): Promise<void> {
-    const { lives } = this;
-    this.disk.firing = this.disk.alarm;
-    this.disk.alarm = null;
-    await this.owner.alarm();
-    if (lives === this.lives) this.disk.firing = null;
-  }
-
-  /** Time passes until the alarm, and it goes off. */
-  async nextAlarm(): Promise<void> {
-    if (this.disk.alarm === null) throw new Error('no alarm is set');
-    this.advance(Math.max(0, this.disk.alarm - this.now));
-    await this.fireAlarm();
   }
 
   rows(): { path: string; value: string }[] {
@@ -137,7 +99,7 @@ export class WaitsWorld {
     return this.disk.database.prepare(text).all() as Row[];
   }
 
-  #build(): WaitsOwner {
+  protected build(): WaitsOwner {
     const life = this.lives;
     const isAlive = () => life === this.lives;
     /** To an object that is gone nothing comes back. */
